@@ -1,0 +1,80 @@
+package resolver
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/posthaste-mta/posthaste/message"
+)
+
+// Route is where the mail of one domain goes.
+type Route struct {
+	// Domain is the domain asked for.
+	Domain string
+	// Site names the receiving system: domains with the same set of MX hosts have the same Site. At
+	// most 128 bytes, printable ASCII.
+	Site string
+	// Hosts are to be tried in this order; never empty. The slice and what it points to may be shared
+	// with other callers: read only.
+	Hosts []Host
+	Kind  Kind
+	// Cached tells that no server was asked for this call, Stale that an answer past its end was used
+	// because the servers failed (RFC 8767).
+	Cached, Stale bool
+	// Expires is when the route will be worked out anew.
+	Expires time.Time
+	// Authentic tells that the server vouched by DNSSEC for the records that name the hosts (RFC 4035 3.2.3).
+	Authentic bool
+}
+
+// Host is one receiving host.
+type Host struct {
+	// Name is the host's name, or an address literal in brackets.
+	Name string
+	// Preference is that of the MX record; 0 for hosts that no MX record named.
+	Preference uint16
+	// Addrs are to be tried in this order; never empty.
+	Addrs []netip.AddrPort
+	// Authentic tells that the server vouched by DNSSEC for the host's addresses.
+	Authentic bool
+}
+
+// Kind tells by what rule a route was found.
+type Kind uint8
+
+const (
+	KindMX        Kind = iota // the domain's MX records
+	KindImplicit              // no MX record: the domain's own addresses (RFC 5321 5.1)
+	KindStatic                // a static route
+	KindSmartHost             // the smart host
+	KindLiteral               // an address literal (RFC 5321 4.1.3)
+)
+
+// String returns the kind's name in logs and in what Explain prints.
+func (k Kind) String() string {
+	switch k {
+	case KindImplicit:
+		return "implicit"
+	case KindStatic:
+		return "static"
+	case KindSmartHost:
+		return "smarthost"
+	case KindLiteral:
+		return "literal"
+	default:
+		return "mx"
+	}
+}
+
+// Failure is why a domain has no route. Its Status says whether mail is to be tried again
+// (Temporary) or bounced (Permanent).
+type Failure struct {
+	Status message.Status
+	// Err is the cause, nil when a rule and not a fault decided.
+	Err error
+}
+
+func (f *Failure) Error() string { return f.Status.String() }
+
+// Unwrap returns the cause, such as context.Canceled.
+func (f *Failure) Unwrap() error { return f.Err }
