@@ -55,5 +55,8 @@ func messageID(v []byte) []byte {
 			return v[open+1 : open+n]
 		}
 	}
+	if v == nil {
+		return []byte{}
+	}
 	return v
 }
