@@ -1,17 +1,43 @@
 package policy
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
 
-// Access says who may send mail where.
+	"github.com/posthaste-mta/posthaste/message"
+)
+
+// Access says who may send mail where. The zero value lets nobody.
 type Access struct {
 	// RelayNetworks may send to any domain.
 	RelayNetworks []netip.Prefix
-	// RelayDomains are taken from anyone: lower-case A-labels, or ".suffix" for all below it.
-	RelayDomains []string
+	// RelayDomains are taken from anyone.
+	RelayDomains DomainSet
 }
 
-// MayRelay tells whether the client may send to domain.
-func (a *Access) MayRelay(client netip.Addr, domain string) bool { return false }
+// DefaultAccess lets this machine send anywhere and nobody else.
+func DefaultAccess() Access {
+	return Access{RelayNetworks: []netip.Prefix{
+		netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
+}
 
 // Trusted tells whether the client may send to any domain.
-func (a *Access) Trusted(client netip.Addr) bool { return false }
+func (a *Access) Trusted(client netip.Addr) bool {
+	client = client.Unmap().WithZone("") // a dual-stack listener shows 127.0.0.1 as ::ffff:127.0.0.1
+	for _, p := range a.RelayNetworks {
+		if p.Contains(client) {
+			return true
+		}
+	}
+	return false
+}
+
+// MayRelay tells whether the client may send to this address. From a stranger an address that asks
+// the next host to route on (user%other@here, other!user@here, "user@other"@here; RFC 2505 2.1) is
+// not taken even at a relay domain: that host may trust us more than it would trust the client.
+func (a *Access) MayRelay(client netip.Addr, to message.Address) bool {
+	if a.Trusted(client) {
+		return true
+	}
+	return a.RelayDomains.Has(to.Domain) && !strings.ContainsAny(to.Local, "%!@")
+}

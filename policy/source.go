@@ -4,9 +4,9 @@ import "net/netip"
 
 // Source is an address we send from with the name we give there in EHLO.
 type Source struct {
-	Name string
+	Name string     // in events and metrics
 	IP   netip.Addr // invalid: the system chooses
-	EHLO string
+	EHLO string     // "" means the host name
 }
 
 // Pool is a weighted set of sources.
@@ -18,8 +18,43 @@ type Pool struct {
 // Member is a source with its share of the pool's mail.
 type Member struct {
 	Source Source
-	Weight int // 0 means out of use
+	Weight int // its share relative to the others; 0 or less takes it out of use
 }
 
-// Pick returns the source for rnd in [0, 1).
-func (p *Pool) Pick(rnd float64) (Source, bool) { return Source{}, false }
+// Pick returns the source that rnd, in [0, 1), falls on: the same one for the same rnd as long as
+// the pool does not change. ok is false if none is in use, and for a nil pool.
+func (p *Pool) Pick(rnd float64) (s Source, ok bool) {
+	if p == nil {
+		return Source{}, false
+	}
+	total := 0
+	for i := range p.Members {
+		total += max(p.Members[i].Weight, 0)
+	}
+	at := min(int(rnd*float64(total)), total-1)
+	for i := range p.Members {
+		if w := max(p.Members[i].Weight, 0); at < w {
+			return p.Members[i].Source, w > 0
+		} else {
+			at -= w
+		}
+	}
+	return Source{}, false
+}
+
+// Pools says which pool the mail for a domain leaves from. The zero value leaves the choice of
+// address to the system.
+type Pools struct {
+	Default *Pool // nil: the system's choice
+	// Domains holds pools by domain, in lower case and as A-label, or by ".suffix" for all
+	// domains below it.
+	Domains map[string]*Pool
+}
+
+// For returns the pool of a domain; nil if the choice is the system's.
+func (p *Pools) For(domain string) *Pool {
+	if own, ok := lookup(p.Domains, domain); ok {
+		return own
+	}
+	return p.Default
+}
