@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the grammar of the command line. Each command is a struct with a Run method in the file
+// of its name; its Help method holds examples.
+type cli struct {
+	Check    checkCmd    `cmd:"" help:"Check a configuration file and print the effective settings." group:"Running"`
+	Sendmail sendmailCmd `cmd:"" passthrough:"" help:"Submit a message, as the classic sendmail command." group:"Sending"`
+	Version  versionCmd  `cmd:"" help:"Print the version." group:"Running"`
+}
+
+const cliDescription = `An outbound mail relay: mail comes in over SMTP, is safe on disk before it is
+acknowledged, and leaves to each receiver as fast as that one takes it.`
+
+// runCLI parses args and runs the command they name.
+func runCLI(p process, args []string) (exitCode int) {
+	var grammar cli
+	parser, err := kong.New(&grammar,
+		kong.Name("posthaste"),
+		kong.Description(cliDescription),
+		kong.Writers(p.stdout, p.stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Vars{"config": defaultConfigFile},
+		kong.Bind(p),
+	)
+	if err != nil {
+		fmt.Fprintln(p.stderr, "posthaste:", err)
+		return exitSoftware
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(p.stderr, "posthaste: %v\nTry: posthaste --help\n", err)
+		return exitUsage
+	}
+	err = ctx.Run()
+	report(p, err)
+	return codeOf(err)
+}
+
+// report prints err with the name of the program. The lines of a configuration's errors stand
+// alone, so that editors can follow their file:line.
+func report(p process, err error) {
+	if err == nil || err.Error() == "" {
+		return
+	}
+	if strings.Contains(err.Error(), "\n") {
+		fmt.Fprintln(p.stderr, err)
+		return
+	}
+	fmt.Fprintln(p.stderr, "posthaste:", err)
+}
