@@ -48,7 +48,7 @@ func appendJSONString(b []byte, s string, max int) []byte {
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(s[i:])
-		if r >= utf8.RuneSelf && (r != utf8.RuneError || size > 1) && unicode.IsPrint(r) {
+		if r >= utf8.RuneSelf && r != utf8.RuneError && unicode.IsPrint(r) {
 			i += size
 			continue
 		}
@@ -100,7 +100,7 @@ func appendPrintable(b []byte, s string, max int) []byte {
 		case c == '\n', c == '\t':
 			b = append(b, ' ')
 		case c == '\r': // only ever part of a line break
-		case r >= utf8.RuneSelf && (r != utf8.RuneError || size > 1) && unicode.IsPrint(r):
+		case r >= utf8.RuneSelf && r != utf8.RuneError && unicode.IsPrint(r):
 			b = append(b, s[i:i+size]...)
 		default:
 			b = append(b, '?')

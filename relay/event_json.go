@@ -101,18 +101,20 @@ func appendJSONResponse(b []byte, e *Event) []byte {
 
 // appendJSONStatus appends the members of a reply, without the braces.
 func appendJSONStatus(b []byte, s message.Status) []byte {
-	b = append(b, `"code":`...)
-	b = strconv.AppendInt(b, int64(s.Code), 10)
+	if s.Code != 0 {
+		b = append(b, `"code":`...)
+		b = append(strconv.AppendInt(b, int64(s.Code), 10), ',')
+	}
 	if c := s.Enhanced; c != (message.EnhancedCode{}) {
-		b = append(b, `,"enhanced_code":{"class":`...)
+		b = append(b, `"enhanced_code":{"class":`...)
 		b = strconv.AppendInt(b, int64(c[0]), 10)
 		b = append(b, `,"subject":`...)
 		b = strconv.AppendInt(b, int64(c[1]), 10)
 		b = append(b, `,"detail":`...)
 		b = strconv.AppendInt(b, int64(c[2]), 10)
-		b = append(b, '}')
+		b = append(b, '}', ',')
 	}
-	b = append(b, `,"content":`...)
+	b = append(b, `"content":`...)
 	b = appendJSONString(b, s.Text, maxEventText)
 	if s.Remote {
 		b = append(b, `,"remote":true`...)

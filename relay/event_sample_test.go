@@ -105,7 +105,9 @@ func sampleEvents() [NumEventTypes]Event {
 
 func sampleDetail() *Detail {
 	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
-	said := func(code int, text string) message.Status { return message.Status{Code: code, Text: text, Remote: true} }
+	said := func(code int, text string) message.Status {
+		return message.Status{Code: code, Text: text, Remote: true}
+	}
 	return &Detail{
 		Start: sampleStart.Add(800 * time.Microsecond),
 		Route: RouteDetail{Kind: "mx", Cached: true, Took: 40 * time.Microsecond, Hosts: []string{"mx1.example.net", "mx2.example.net"}},

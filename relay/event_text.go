@@ -28,7 +28,7 @@ func (t *textLines) append(b []byte, e *Event) []byte {
 		b = appendTextDelivered(b, e)
 	case EventDeferred:
 		b = appendTextFailed(b, e)
-		b = appendAttempts(append(b, ", "...), e.Attempts)
+		b = strconv.AppendInt(append(b, ", attempt "...), int64(e.Attempts), 10)
 		if !e.NextDue.IsZero() {
 			b = append(append(b, ", next try in "...), shortSpan(e.NextDue.Sub(e.Timestamp))...)
 		}
