@@ -30,13 +30,13 @@ type Address struct {
 func (a Address) String() string { return a.Local + "@" + a.Domain }
 
 // ParseAddress reads a Mailbox without angle brackets: a dot-string or quoted string, "@", and a
-// domain or address literal. With utf8 it takes the characters that RFC 6531 3.3 adds. A plain
+// domain or address literal. With wide, for SMTPUTF8, it takes the characters that RFC 6531 3.3 adds. A plain
 // ASCII address in lower case is read without allocation: the parts point into s.
 //
 // Source routes, a missing domain and trailing dots are refused; so is every control character,
 // quoted or not, since no mailbox has one and header, log and spool lines end at them.
-func ParseAddress(s string, utf8 bool) (Address, error) {
-	end, err := localEnd(s, utf8)
+func ParseAddress(s string, wide bool) (Address, error) {
+	end, err := localEnd(s, wide)
 	if err != nil {
 		return Address{}, err
 	}
@@ -46,7 +46,7 @@ func ParseAddress(s string, utf8 bool) (Address, error) {
 	if end == len(s) || s[end] != '@' {
 		return Address{}, fmt.Errorf("%w: no domain", ErrBadAddress)
 	}
-	domain, err := ParseDomain(s[end+1:], utf8)
+	domain, err := ParseDomain(s[end+1:], wide)
 	if err != nil {
 		return Address{}, err
 	}
@@ -58,9 +58,9 @@ func ParseAddress(s string, utf8 bool) (Address, error) {
 }
 
 // localEnd returns the length of the local part that s starts with.
-func localEnd(s string, utf8 bool) (int, error) {
+func localEnd(s string, wide bool) (int, error) {
 	if s != "" && s[0] == '"' {
-		return quotedEnd(s, utf8)
+		return quotedEnd(s, wide)
 	}
 	dot := true // the byte before was a dot, or there is none: a dot may not follow
 	for i := 0; i < len(s); i++ {
@@ -72,7 +72,7 @@ func localEnd(s string, utf8 bool) (int, error) {
 			dot = true
 		case c == '@' && !dot:
 			return i, nil
-		case c >= 0x80 && utf8:
+		case c >= 0x80 && wide:
 			n := wideText(s[i:])
 			if n == 0 {
 				return 0, fmt.Errorf("%w: bad UTF-8 in the local part", ErrBadAddress)
@@ -87,7 +87,7 @@ func localEnd(s string, utf8 bool) (int, error) {
 }
 
 // quotedEnd returns the length of the quoted string that s starts with.
-func quotedEnd(s string, utf8 bool) (int, error) {
+func quotedEnd(s string, wide bool) (int, error) {
 	for i := 1; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '"':
@@ -98,7 +98,7 @@ func quotedEnd(s string, utf8 bool) (int, error) {
 				return 0, fmt.Errorf("%w: bad quoted pair", ErrBadAddress)
 			}
 		case c >= ' ' && c <= '~':
-		case c >= 0x80 && utf8:
+		case c >= 0x80 && wide:
 			n := wideText(s[i:])
 			if n == 0 {
 				return 0, fmt.Errorf("%w: bad UTF-8 in the local part", ErrBadAddress)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -12,12 +13,12 @@ const ipv6Tag = "[ipv6:"
 
 // ParseDomain reads a domain name or an address literal in brackets (RFC 5321 4.1.2, 4.1.3) and
 // returns the form that the rest of the program compares and keys by: lower case, A-labels,
-// "[192.0.2.1]" or "[ipv6:2001:db8::1]". With utf8 it takes U-labels. The errors wrap
+// "[192.0.2.1]" or "[ipv6:2001:db8::1]". With wide it takes U-labels. The errors wrap
 // ErrBadAddress. A name in lower-case ASCII is returned as it is, without allocation.
 //
 // An underscore is let pass, since such names exist in the DNS and receive mail. A name whose last
 // label is a number is refused: it would be an address without its brackets.
-func ParseDomain(s string, utf8 bool) (string, error) {
+func ParseDomain(s string, wide bool) (string, error) {
 	if s != "" && s[0] == '[' {
 		ip, ok := ParseLiteral(s)
 		if !ok {
@@ -28,10 +29,13 @@ func ParseDomain(s string, utf8 bool) (string, error) {
 		}
 		return ipv6Tag + ip.String() + "]", nil
 	}
-	if utf8 && !isASCII(s) {
+	if wide && !isASCII(s) {
 		// Bounded first: the work of IDNA mapping is the peer's to choose otherwise.
 		if len(s) > 4*maxDomain {
 			return "", fmt.Errorf("%w: domain too long", ErrBadAddress)
+		}
+		if !utf8.ValidString(s) { // IDNA would make a name of it, with U+FFFD
+			return "", fmt.Errorf("%w: bad UTF-8 in the domain", ErrBadAddress)
 		}
 		ascii, err := idna.Lookup.ToASCII(s)
 		if err != nil {
