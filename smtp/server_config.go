@@ -19,8 +19,8 @@ const (
 	BareNormalise
 )
 
-// ServerConfig are the settings of a Server. A zero value of a limit means its default; a
-// negative value means no limit, where that is allowed.
+// ServerConfig are the settings of a Server. The zero value of a limit means its default. The limits
+// on connections are off when negative; no other limit can be.
 type ServerConfig struct {
 	// Hostname is the name in the greeting and in the reply to EHLO.
 	Hostname string
@@ -41,7 +41,7 @@ type ServerConfig struct {
 	EnableREQUIRETLS bool
 
 	// MaxMessageBytes bounds the content; default 50 MiB. It is offered as SIZE, and lowered to a
-	// third of Memory, so that one message can always be held while its buffer grows.
+	// quarter of Memory, so that one message can always be held while its buffer grows.
 	MaxMessageBytes int64
 	// MaxRecipients bounds the recipients of a message; default 1000. The surplus is answered with
 	// 452 4.5.3 and the accepted ones stay (RFC 5321 4.5.3.1.10).
@@ -85,4 +85,37 @@ type ServerConfig struct {
 	// Report is called with errors that belong to no client: a panic of a Session, a failing accept.
 	// It must be safe for concurrent use; nil drops them.
 	Report func(error)
+}
+
+// withDefaults returns the settings with their defaults filled in.
+func (cfg ServerConfig) withDefaults() ServerConfig {
+	if cfg.Hostname == "" {
+		cfg.Hostname = "localhost"
+	}
+	if cfg.Memory == nil {
+		cfg.Memory = NewBudget(DefaultMemory)
+	}
+	setDefault(&cfg.MaxMessageBytes, 50<<20)
+	// A buffer may be twice the size of the content in it, and the one that it replaces as large as
+	// the content.
+	cfg.MaxMessageBytes = min(cfg.MaxMessageBytes, cfg.Memory.limit/4)
+	setDefault(&cfg.MaxRecipients, 1000)
+	setDefault(&cfg.MaxLineLength, 64<<10)
+	setDefault(&cfg.MaxCommands, 1000)
+	setDefault(&cfg.MaxErrors, 20)
+	if cfg.MaxConnections == 0 {
+		cfg.MaxConnections = 10_000
+	}
+	if cfg.MaxConnectionsPerAddr == 0 {
+		cfg.MaxConnectionsPerAddr = 1000
+	}
+	setDefault(&cfg.ReadTimeout, 5*time.Minute)
+	setDefault(&cfg.TransactionTimeout, 30*time.Minute)
+	return cfg
+}
+
+func setDefault[T int | int64 | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
 }

@@ -1,0 +1,115 @@
+package smtp
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// serverConns are the listeners and the open connections of a Server, with the limits on them.
+type serverConns struct {
+	max, maxPerAddr int
+
+	mu        sync.Mutex
+	stopped   bool
+	listeners map[net.Listener]struct{}
+	open      map[*serverConn]struct{}
+	perAddr   map[netip.Prefix]int
+}
+
+func (s *serverConns) init(max, maxPerAddr int) {
+	s.max, s.maxPerAddr = max, maxPerAddr
+	s.listeners = make(map[net.Listener]struct{})
+	s.open = make(map[*serverConn]struct{})
+	s.perAddr = make(map[netip.Prefix]int)
+}
+
+func (s *serverConns) addListener(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopped {
+		s.listeners[l] = struct{}{}
+	}
+	return !s.stopped
+}
+
+// add reports false if there are too many connections.
+func (s *serverConns) add(c *serverConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped || s.max > 0 && len(s.open) >= s.max {
+		return false
+	}
+	s.open[c] = struct{}{}
+	return true
+}
+
+// addAddr counts c for its client's address, which is not known before a PROXY header was read.
+// It reports false if there are too many from there.
+func (s *serverConns) addAddr(c *serverConn, addr netip.Addr) bool {
+	if !addr.IsValid() || s.maxPerAddr <= 0 {
+		return true
+	}
+	site := clientNetwork(addr)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.perAddr[site] >= s.maxPerAddr {
+		return false
+	}
+	s.perAddr[site]++
+	c.site = site
+	return true
+}
+
+func (s *serverConns) remove(c *serverConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, c)
+	if !c.site.IsValid() {
+		return
+	}
+	if s.perAddr[c.site]--; s.perAddr[c.site] <= 0 {
+		delete(s.perAddr, c.site)
+	}
+}
+
+func (s *serverConns) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
+// stop closes the listeners and wakes every connection that waits for input; those in a
+// transaction go on waiting. REQUIRES: Server.stopping is set, see serverConn.arm.
+func (s *serverConns) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	for c := range s.open {
+		_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// cut closes every connection.
+func (s *serverConns) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open {
+		_ = c.raw.Close()
+	}
+}
+
+// clientNetwork is what a limit per address counts by: one IPv4 address, or an IPv6 /64, which is
+// what a single customer gets at the least.
+func clientNetwork(addr netip.Addr) netip.Prefix {
+	bits := 32
+	if addr.Is6() {
+		bits = 64
+	}
+	p, _ := addr.WithZone("").Prefix(bits)
+	return p
+}
