@@ -1,6 +1,8 @@
 package resolver
 
 import (
+	"context"
+	"net"
 	"net/netip"
 	"time"
 )
@@ -52,6 +54,9 @@ type Config struct {
 	// DenyPrefixes wins. Next hops that the operator named are not looked at.
 	DenyPrefixes, AllowPrefixes []netip.Prefix
 
+	// Dial opens the connections to servers, network "udp" or "tcp"; nil: that of a net.Dialer. One for
+	// "udp" must give each question a source port that cannot be guessed.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Now tells the time for everything kept in memory; nil: time.Now.
 	Now func() time.Time
 }
@@ -97,6 +102,9 @@ func (c Config) withDefaults() Config {
 	c.NegativeTTL = max(c.NegativeTTL, c.MinTTL)
 	if c.Port == 0 {
 		c.Port = defaultPort
+	}
+	if c.Dial == nil {
+		c.Dial = (&net.Dialer{}).DialContext
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -3,8 +3,6 @@ package resolver
 import (
 	"net/netip"
 	"time"
-
-	"github.com/posthaste-mta/posthaste/message"
 )
 
 // Route is where the mail of one domain goes.
@@ -65,16 +63,3 @@ func (k Kind) String() string {
 		return "mx"
 	}
 }
-
-// Failure is why a domain has no route. Its Status says whether mail is to be tried again
-// (Temporary) or bounced (Permanent).
-type Failure struct {
-	Status message.Status
-	// Err is the cause, nil when a rule and not a fault decided.
-	Err error
-}
-
-func (f *Failure) Error() string { return f.Status.String() }
-
-// Unwrap returns the cause, such as context.Canceled.
-func (f *Failure) Unwrap() error { return f.Err }
