@@ -4,191 +4,177 @@
 package queue
 
 import (
-	"context"
 	"errors"
-	"iter"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap"
 
 	"github.com/posthaste-mta/posthaste/message"
 )
 
-var errTODO = errors.New("queue: not built yet")
-
 // Queue is a durable queue of mail. Its methods may be called from many goroutines.
-type Queue struct{}
+type Queue struct {
+	log       *zap.Logger
+	now       func() time.Time
+	ids       message.IDs
+	groupSize int
 
-// Open opens the queue in o.Dir, making it if there is none.
-func Open(o Options) (*Queue, error) { return nil, errTODO }
+	store     *store
+	committer *committer
+	sched     *schedule
+	space     space
+	gauge     gauge
+	stats     commitStats
 
-// Close ends the queue. Calls that wait return ErrClosed; leases not settled are due at the next Open.
-func (q *Queue) Close() error { return errTODO }
+	closing   sync.Once
+	life      sync.RWMutex // held for reading while the store is read, for writing to close it
+	closed    chan struct{}
+	scanEnded chan struct{}
+}
+
+// gauge is the newest durable state of the counters, for those who must not wait.
+type gauge struct {
+	messages, bytes atomic.Int64
+	mu              sync.Mutex
+	all             counters
+}
+
+func (g *gauge) set(c counters) {
+	g.messages.Store(c.messages)
+	g.bytes.Store(c.bytes)
+	g.mu.Lock()
+	g.all = c
+	g.mu.Unlock()
+}
+
+// Open opens the queue in o.Dir, making it if there is none. It takes mail at once; what is queued
+// already is found in the background.
+func Open(o Options) (*Queue, error) {
+	o = o.withDefaults()
+	b := newBudget(o.Memory)
+	q := &Queue{
+		log: o.Logger, now: o.Now, groupSize: o.RecipientsPerGroup,
+		closed: make(chan struct{}), scanEnded: make(chan struct{}),
+		space: space{fs: o.FS, dir: o.Dir, reserve: o.MinFreeDisk, maxBytes: o.MaxBytes, maxMessages: o.MaxMessages},
+	}
+	q.ids.Now = o.Now
+	trouble := func(error) { q.space.trouble.Store(micros(q.now())) }
+	var err error
+	if q.store, err = openStore(o.Dir, o.FS, b, false, o.Logger, trouble); err != nil {
+		return nil, err
+	}
+	counters, err := loadCounters(q.store, q.log)
+	if err != nil {
+		return nil, errors.Join(err, q.store.close())
+	}
+	q.ids.StartAfter(counters.lastID)
+	q.gauge.set(counters)
+	q.sched = newSchedule(func() int64 { return micros(q.now()) }, b.windows, b.contents, o.Weights)
+	q.sched.read = q.read
+	q.committer = &committer{
+		store: q.store, sched: q.sched, log: q.log, stats: &q.stats, publish: q.gauge.set,
+		counters: counters, live: make(map[message.ID]int),
+		requests: make(chan *request, maxBatchRequests),
+		stop:     make(chan struct{}), ended: make(chan struct{}),
+	}
+	go q.committer.run()
+	go q.scan()
+	return q, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	if o.Now == nil {
+		o.Now = new(Clock).Now
+	}
+	if o.MinFreeDisk == 0 {
+		o.MinFreeDisk = 256 << 20
+	}
+	if o.RecipientsPerGroup <= 0 {
+		o.RecipientsPerGroup = 100
+	}
+	o.RecipientsPerGroup = min(o.RecipientsPerGroup, maxGroup)
+	defaults := [message.NumClasses]int{message.ClassNormal: 4, message.ClassTransactional: 16, message.ClassBulk: 1}
+	for i, w := range o.Weights {
+		if w <= 0 {
+			o.Weights[i] = defaults[i]
+		}
+	}
+	return o
+}
+
+// loadCounters reads the counters; a new store has none. Damaged ones are counted anew.
+func loadCounters(s *store, log *zap.Logger) (counters, error) {
+	value, closer, err := s.Get(countersKey())
+	if errors.Is(err, pebble.ErrNotFound) {
+		return counters{}, nil
+	}
+	if err == nil {
+		defer closer.Close()
+		var c counters
+		if c, err = decodeCounters(value); err == nil {
+			return c, nil
+		}
+	}
+	return counters{}, fmt.Errorf("queue: reading the counters: %w", err)
+}
+
+// Close ends the queue. Calls that wait return ErrClosed; leases not settled are due at the next
+// Open.
+func (q *Queue) Close() error {
+	var err error
+	q.closing.Do(func() {
+		close(q.closed)
+		close(q.committer.stop)
+		select {
+		case <-q.committer.ended:
+		case <-q.store.failed: // the committer may hang in the store for ever
+		}
+		<-q.scanEnded
+		q.life.Lock()
+		defer q.life.Unlock()
+		err = q.store.close()
+	})
+	return err
+}
+
+// reading keeps the store open until the returned function is called, unless the queue cannot be
+// used.
+func (q *Queue) reading() (done func(), err error) {
+	q.life.RLock()
+	if err := q.usable(); err != nil {
+		q.life.RUnlock()
+		return nil, err
+	}
+	return q.life.RUnlock, nil
+}
+
+// usable returns why the queue cannot be used, if so.
+func (q *Queue) usable() error {
+	select {
+	case <-q.closed:
+		return ErrClosed
+	default:
+		return q.store.err()
+	}
+}
 
 // Failed is closed when the store has failed; see ErrFailed.
-func (q *Queue) Failed() <-chan struct{} { return nil }
+func (q *Queue) Failed() <-chan struct{} { return q.store.failed }
 
 // Err tells why the store failed; nil while it has not.
-func (q *Queue) Err() error { return nil }
+func (q *Queue) Err() error { return q.store.err() }
 
 // Now tells the queue's time, which every due time is measured against. Ages and expiry must be
 // computed with it too.
-func (q *Queue) Now() time.Time { return time.Time{} }
-
-// NewID returns an ID for use with Put, for callers that need it beforehand.
-func (q *Queue) NewID() message.ID { return 0 }
-
-// Put stores a message for all of rcpts and returns when it is on stable storage. It takes
-// ownership of env, rcpts and content, which must not be changed afterwards. It sets env.ID if that
-// is zero, env.Size and, if that is zero, env.ArrivedAt. Errors are ErrFull, ErrFailed, ErrClosed, or
-// ctx's error if it ended before the message was handed to the store.
-func (q *Queue) Put(ctx context.Context, env *message.Envelope, rcpts []message.Recipient, content []byte) (message.ID, error) {
-	return 0, errTODO
-}
-
-// NextReady blocks until a domain has become ready: it has mail that is due, and it was not ready
-// before or Lease has returned nil for it since. Each time is announced once, to one caller.
-func (q *Queue) NextReady(ctx context.Context) (domain string, err error) { return "", errTODO }
-
-// Lease lends out the domain's next due group. It returns nil, nil when nothing is due; the domain
-// will then be announced again by NextReady.
-func (q *Queue) Lease(domain string) (*Lease, error) { return nil, errTODO }
-
-// Release gives a lease back unattempted; its group is due as before.
-func (q *Queue) Release(l *Lease) {}
-
-// Settle records what became of leases, all in one batch, and returns when it is on stable storage.
-func (q *Queue) Settle(ctx context.Context, s []Settlement) error { return errTODO }
-
-// List yields the entries that match f, at most limit if that is above 0.
-func (q *Queue) List(ctx context.Context, f Filter, limit int) iter.Seq2[Entry, error] { return nil }
-
-// Count tells how many recipients match.
-func (q *Queue) Count(ctx context.Context, f Filter) (Counts, error) { return Counts{}, errTODO }
-
-// Retry makes what matches due now; Hold keeps it from delivery; Resume ends a hold; Drop ends it
-// without a bounce.
-func (q *Queue) Retry(ctx context.Context, f Filter) (Changed, error)  { return Changed{}, errTODO }
-func (q *Queue) Hold(ctx context.Context, f Filter) (Changed, error)   { return Changed{}, errTODO }
-func (q *Queue) Resume(ctx context.Context, f Filter) (Changed, error) { return Changed{}, errTODO }
-func (q *Queue) Drop(ctx context.Context, f Filter) (Changed, error)   { return Changed{}, errTODO }
-
-// LeaseMatching leases up to limit groups that match f whether they are due or held or not, for
-// operators' acts such as a bounce.
-func (q *Queue) LeaseMatching(ctx context.Context, f Filter, limit int) ([]*Lease, Changed, error) {
-	return nil, Changed{}, errTODO
-}
-
-// Audit compares the durable counters with what is queued, on one snapshot.
-func (q *Queue) Audit(ctx context.Context) (Audit, error) { return Audit{}, errTODO }
-
-// Backup makes a copy of the whole queue in dir, which must not exist, while mail goes on.
-func (q *Queue) Backup(dir string) error { return errTODO }
-
-// Verify checks every record of the queue or backup in dir, which must not be open.
-func Verify(ctx context.Context, dir string) (VerifyReport, error) { return VerifyReport{}, errTODO }
-
-// Metrics tells how the queue is doing; it is cheap.
-func (q *Queue) Metrics() Metrics { return Metrics{} }
-
-// Lease is a group of recipients of one message at one domain, lent out for one attempt. It ends in
-// Settle or Release.
-type Lease struct {
-	Envelope    *message.Envelope // shared; do not change
-	Domain      string
-	Recipients  []message.Recipient // Last holds each one's newest outcome
-	Attempts    int                 // made before this one
-	Due         time.Time
-	DelayWarned bool // a delay warning has been sent
-	Held        bool // was held when LeaseMatching took it
-}
-
-// Content returns the message's content, from memory or from disk. It must not be changed.
-func (l *Lease) Content() ([]byte, error) { return nil, errTODO }
-
-// Settlement is what became of one lease.
-type Settlement struct {
-	Lease *Lease
-	// Results and Statuses are parallel to Lease.Recipients.
-	Results  []message.Result
-	Statuses []message.Status
-	// NextDue is when the deferred ones are due again.
-	NextDue time.Time
-	// Attempted counts this attempt.
-	Attempted bool
-	// DelayWarned tells that a delay warning is among Reports (or was made before).
-	DelayWarned bool
-	// Reports are messages of our own, stored in the same batch.
-	Reports []NewMessage
-}
-
-// NewMessage is a message to be stored with a settlement.
-type NewMessage struct {
-	Envelope   *message.Envelope
-	Recipients []message.Recipient
-	Content    []byte
-}
-
-// Filter selects entries; all fields given must match. The zero Filter matches everything.
-type Filter struct {
-	Domain    string   // exact
-	Domains   []string // any of these (a site's)
-	Sender    string   // exact, or "@domain" for all of a domain; "<>" for the null sender
-	Recipient string   // exact, or "@domain"
-	Tenant    string
-	IDs       []message.ID
-	Older     time.Duration // arrived longer ago than this
-	Held      *bool
-}
-
-// State tells what an entry waits for.
-type State uint8
-
-const (
-	Active   State = iota // due now
-	Waiting               // due later
-	OnHold                // until an operator resumes it
-	InFlight              // leased
-)
-
-// Entry is one recipient in the queue.
-type Entry struct {
-	ID        message.ID
-	Sender    string
-	Size      int64
-	Arrived   time.Time
-	Tenant    string
-	Class     message.Class
-	Domain    string
-	Recipient message.Recipient // with its newest outcome
-	Attempts  int
-	Due       time.Time
-	State     State
-}
-
-// Counts are of recipients, by State.
-type Counts struct {
-	Recipients [4]int64
-	Messages   int64
-}
-
-// Changed tells how many recipients an operator's act changed, and how many it left out because they
-// were in delivery.
-type Changed struct{ Recipients, Skipped int64 }
-
-// Audit is the proof that accepted = ended + queued, in recipients.
-type Audit struct {
-	Accepted int64
-	Ended    [message.NumResults]int64 // by result; Deferred stays 0
-	Damaged  int64                     // put aside because of a damaged record
-	Queued   int64                     // counted entry by entry
-	Held     int64                     // of those, on hold
-}
-
-// VerifyReport is what Verify found.
-type VerifyReport struct {
-	Messages, Recipients, Records int64
-	Problems                      []string // at most 100; ProblemCount has them all
-	ProblemCount                  int64
-}
-
-// Metrics is a point-in-time view of the queue.
-type Metrics struct{}
+func (q *Queue) Now() time.Time { return q.now() }
