@@ -17,9 +17,10 @@ func (s *session) data() bool {
 		s.reply("554 5.5.1 No valid recipients")
 		return true
 	}
+	cut := s.cutHere(cutContent)
 	s.reply("354 End data with <CR><LF>.<CR><LF>")
-	if s.cutHere(cutContent) {
-		s.line()
+	if cut {
+		s.line() // lets some content come
 		return false
 	}
 	scan := 0 // bytes of in[r:e] known not to begin an end of data
