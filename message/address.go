@@ -30,8 +30,9 @@ type Address struct {
 func (a Address) String() string { return a.Local + "@" + a.Domain }
 
 // ParseAddress reads a Mailbox without angle brackets: a dot-string or quoted string, "@", and a
-// domain or address literal. With wide, for SMTPUTF8, it takes the characters that RFC 6531 3.3 adds. A plain
-// ASCII address in lower case is read without allocation: the parts point into s.
+// domain or address literal. With wide, which stands for SMTPUTF8, it takes the characters that
+// RFC 6531 3.3 adds. A plain ASCII address in lower case is read without allocation: the parts
+// point into s.
 //
 // Source routes, a missing domain and trailing dots are refused; so is every control character,
 // quoted or not, since no mailbox has one and header, log and spool lines end at them.

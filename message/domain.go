@@ -13,7 +13,7 @@ const ipv6Tag = "[ipv6:"
 
 // ParseDomain reads a domain name or an address literal in brackets (RFC 5321 4.1.2, 4.1.3) and
 // returns the form that the rest of the program compares and keys by: lower case, A-labels,
-// "[192.0.2.1]" or "[ipv6:2001:db8::1]". With wide it takes U-labels. The errors wrap
+// "[192.0.2.1]" or "[ipv6:2001:db8::1]". With wide it takes U-labels too. The errors wrap
 // ErrBadAddress. A name in lower-case ASCII is returned as it is, without allocation.
 //
 // An underscore is let pass, since such names exist in the DNS and receive mail. A name whose last

@@ -31,15 +31,17 @@ func (p *Pool) Pick(rnd float64) (s Source, ok bool) {
 	for i := range p.Members {
 		total += max(p.Members[i].Weight, 0)
 	}
+	if total == 0 {
+		return Source{}, false
+	}
 	at := min(int(rnd*float64(total)), total-1)
 	for i := range p.Members {
-		if w := max(p.Members[i].Weight, 0); at < w {
-			return p.Members[i].Source, w > 0
-		} else {
-			at -= w
+		at -= max(p.Members[i].Weight, 0)
+		if at < 0 {
+			return p.Members[i].Source, true
 		}
 	}
-	return Source{}, false
+	return Source{}, false // not reached: the weights add up to total
 }
 
 // Pools says which pool the mail for a domain leaves from. The zero value leaves the choice of
