@@ -9,13 +9,15 @@ import (
 const maxReturnedHeader = 64 << 10
 
 // originalPart returns the message that the report is about: the whole, when it has failed, is small
-// enough and its sender did not ask for less (RET, RFC 3461 4.3); else its header.
+// enough and its sender did not ask for less (RET, RFC 3461 4.3); else its header. A sender who asked
+// for REQUIRETLS asked for less too: the way back may be in the clear (RFC 8689 5).
 func (r *Report) originalPart(wide bool) reportPart {
 	limit := r.ReturnFullLimit
 	if limit == 0 {
 		limit = DefaultReturnFullLimit
 	}
-	if r.Kind == ReportFailure && r.Envelope.Return != ReturnHeaders && len(r.Content) <= limit {
+	less := r.Envelope.Return == ReturnHeaders || r.Envelope.RequireTLS
+	if r.Kind == ReportFailure && !less && len(r.Content) <= limit {
 		return r.wholeOriginal(wide)
 	}
 	return r.originalHeader(wide)

@@ -285,8 +285,14 @@ func TestReportOfLargeMessageReturnsHeader(t *testing.T) {
 		}
 	}
 	story.ReturnFullLimit = 0
-	story.Content = append(bytes.Repeat([]byte("X-Filler: "+strings.Repeat("x", 900)+"\r\n"), 1000), story.Content...)
+	story.Envelope = &Envelope{Sender: "shop@a.test", RequireTLS: true}
+	story.Content = original("Subject: secret\r\n", "secret\r\n")
 	content, _ := build(story)
+	if _, parts := readReport(t, content); parts[2].Type != "text/rfc822-headers" {
+		t.Errorf("REQUIRETLS: returned %s", parts[2].Type)
+	}
+	story.Content = append(bytes.Repeat([]byte("X-Filler: "+strings.Repeat("x", 900)+"\r\n"), 1000), story.Content...)
+	content, _ = build(story)
 	if _, parts := readReport(t, content); len(parts[2].Body) > maxReturnedHeader {
 		t.Errorf("returned a header of %d bytes", len(parts[2].Body))
 	}
