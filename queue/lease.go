@@ -23,6 +23,9 @@ type Lease struct {
 	Due         time.Time
 	DelayWarned bool // a delay warning has been sent
 	Held        bool // LeaseMatching took it out of a hold
+	// More tells that the domain had more mail due when this was leased. Otherwise it will be announced
+	// again by NextReady, as if Lease had returned nil.
+	More bool
 
 	q       *Queue
 	entry   *entry
@@ -48,12 +51,13 @@ func (q *Queue) Lease(domain string) (*Lease, error) {
 		if err := q.usable(); err != nil {
 			return nil, err
 		}
-		e, content := q.sched.lease(domain)
+		e, content, more := q.sched.lease(domain)
 		if e == nil {
 			return nil, nil
 		}
 		l, err := q.newLease(e, spaceSchedule, content)
 		if err == nil {
+			l.More = more
 			return l, nil
 		}
 		if !errors.Is(err, ErrDamaged) {

@@ -203,14 +203,15 @@ func (s *schedule) endTurn(d *domain, f *flow, any bool) {
 	}
 }
 
-// lease takes the domain's next due entry, or nil, and its content if that is in memory.
-func (s *schedule) lease(name string) (*entry, []byte) {
+// lease takes the domain's next due entry, or nil, and its content if that is in memory. more tells that
+// there was another one due; if not, the domain will be announced again.
+func (s *schedule) lease(name string) (e *entry, content []byte, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
 		d := s.domains[name]
 		if d == nil {
-			return nil, nil
+			return nil, nil, false
 		}
 		now := s.now()
 		f := s.pick(d, now)
@@ -218,11 +219,16 @@ func (s *schedule) lease(name string) (*entry, []byte) {
 		case f == nil:
 			d.announced = false
 			s.changedDomain(d)
-			return nil, nil
+			return nil, nil, false
 		case len(f.window) > 0:
 			e := s.take(f, 0)
 			f.credit--
-			return e, s.lend(e)
+			more := s.pick(d, now) != nil
+			if !more {
+				d.announced = false
+				s.changedDomain(d)
+			}
+			return e, s.lend(e), more
 		case f.refilling:
 			s.refilled.Wait()
 		default:
