@@ -56,6 +56,10 @@ func (c *serverConn) readContent() (refusal string, err error) {
 			return "", err
 		}
 	}
+	if scan.doubleCR {
+		// The end is in doubt. What follows must not be taken for commands.
+		c.done, c.linger = true, true
+	}
 	switch {
 	case refusal != "":
 	case int64(c.in.kept) > c.cfg.MaxMessageBytes:

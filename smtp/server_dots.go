@@ -14,6 +14,9 @@ const (
 // nothing else, and removes the dots that the client put before dots (RFC 5321 4.5.2). It looks for
 // one LF per line and moves the bytes between two removed dots at once; content without a
 // leading dot is not moved at all.
+//
+// After CR CR LF some hosts do not see a line begin, so that the end as we see it may be text of the
+// message for whoever sent it, and what follows a smuggled message. doubleCR tells of that.
 type dotScanner struct {
 	in       *serverInput
 	maxLine  int
@@ -21,6 +24,7 @@ type dotScanner struct {
 	fault    contentFault
 	searched int  // bytes of the unread input that hold no line end
 	midLine  bool // the unread input begins inside a line: its beginning was dropped
+	doubleCR bool // the last whole line ended in CR CR LF
 	dropping bool // the content is not wanted
 	dropped  int64
 }
@@ -56,6 +60,7 @@ func (d *dotScanner) next() (end bool) {
 			d.fault |= faultLongLine
 		}
 		d.lines++
+		d.doubleCR = lf-2 >= in.r && buf[lf-2] == '\r'
 		line = lf + 1
 		d.searched = 0
 		d.midLine = false
@@ -79,12 +84,12 @@ func (d *dotScanner) keep(from, to int) {
 func (d *dotScanner) drop() {
 	in := d.in
 	d.dropping = true
-	// ".", CR may yet become the end; of a longer line, only a CR at its end matters.
-	if n := in.w - in.r; n > 2 || n > 1 && d.midLine {
+	// ".", CR may yet become the end; of a longer line, only CRs at its end matter.
+	if n := in.w - in.r; n > 2 {
 		d.midLine = true
-		in.r = in.w - 1
-		d.searched = min(d.searched, 1)
-		d.dropped += int64(n - 1)
+		in.r = in.w - 2
+		d.searched = min(d.searched, 2)
+		d.dropped += int64(n - 2)
 	}
 	in.endContent()
 }
