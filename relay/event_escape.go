@@ -109,3 +109,6 @@ func appendPrintable(b []byte, s string, max int) []byte {
 	}
 	return b
 }
+
+// Printable returns s as one line that is safe to show in a terminal, at most max bytes of it.
+func Printable(s string, max int) string { return string(appendPrintable(nil, s, max)) }
