@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 )
@@ -81,6 +82,7 @@ type EventLog struct {
 	subscribers []*Subscription
 	closed      bool
 	metrics     EventLogMetrics
+	tally       eventTally
 
 	fileMu sync.Mutex
 	file   *eventFileWriter // nil if there is no Path
@@ -149,6 +151,9 @@ func (l *EventLog) Append(events []Event) error {
 		l.encode(events)
 	}
 	l.metrics.Events += int64(len(events))
+	for i := range events {
+		l.tally.add(&events[i])
+	}
 	for _, s := range l.subscribers {
 		l.metrics.SubscriberLost += s.push(events)
 	}
@@ -262,6 +267,15 @@ func (l *EventLog) Close() error {
 		}
 	})
 	return l.closeErr
+}
+
+// Stats returns what the events appended since the log was opened add up to.
+func (l *EventLog) Stats() EventStats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.tally.EventStats
+	s.AcceptedBy = maps.Clone(s.AcceptedBy)
+	return s
 }
 
 // Metrics returns the counters.
