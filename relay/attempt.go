@@ -1,0 +1,137 @@
+package relay
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/queue"
+	"github.com/posthaste-mta/posthaste/smtp"
+)
+
+// attempt is one lease on its way through a lane: what was tried and what each recipient was told.
+// It belongs to one goroutine at a time.
+type attempt struct {
+	lease    *queue.Lease
+	content  []byte
+	facts    *peerFacts
+	statuses []message.Status // parallel to lease.Recipients; Code 0 while nothing is known
+	commands []string         // the command that each status answered; "" for our own
+
+	started  time.Time
+	sendTime time.Duration // from MAIL to the newest final reply
+	steps    []Step
+	inFlight int  // transactions that the client has and that are not concluded
+	unheard  bool // not even a reply to MAIL has been heard, and no end of data was sent
+	// relayedDSN tells that the next hop took over the duty to report success (RFC 3461 5.2.2).
+	relayedDSN bool
+}
+
+// peerFacts is what events tell of the connection that an attempt used. It is shared by all attempts of
+// the connection and not changed once the first is finished.
+type peerFacts struct {
+	domain, site string
+	source, pool string
+	host         string
+	addr         netip.AddrPort
+	protocol     string
+	tls, cipher  string
+	connectTook  time.Duration
+	reused       bool
+	route        RouteDetail
+	steps        []Step
+}
+
+// again returns the facts for the later attempts of the connection.
+func (f *peerFacts) again() *peerFacts {
+	later := *f
+	later.reused, later.connectTook, later.steps = true, 0, nil
+	later.route.Cached, later.route.Took = true, 0
+	return &later
+}
+
+func newAttempt(lease *queue.Lease, facts *peerFacts) *attempt {
+	n := len(lease.Recipients)
+	return &attempt{
+		lease:    lease,
+		facts:    facts,
+		statuses: make([]message.Status, n),
+		commands: make([]string, n),
+		started:  time.Now(),
+		unheard:  true,
+	}
+}
+
+// all gives every recipient that has no status yet this one.
+func (a *attempt) all(status message.Status) *attempt {
+	for i := range a.statuses {
+		if a.statuses[i].Code == 0 {
+			a.statuses[i] = status
+		}
+	}
+	return a
+}
+
+// note takes over the replies to one transaction, whose recipients begin at first.
+func (a *attempt) note(first int, result *smtp.Result) {
+	a.inFlight--
+	t := &result.Trace
+	if result.Sent || t.Mail.Code != 0 {
+		a.unheard = false
+	}
+	for i, status := range result.Recipients {
+		if status.Code == 0 {
+			continue
+		}
+		a.unheard = false
+		a.statuses[first+i] = status
+		a.commands[first+i] = answered(t, status)
+	}
+	if t.FinalAt > 0 {
+		a.sendTime = t.FinalAt
+	}
+	offset := t.Start.Sub(a.started)
+	for _, s := range [...]Step{
+		{Phase: "mail", At: t.MailAt, Status: t.Mail},
+		{Phase: "rcpt", At: t.RcptAt, Status: t.Rcpt},
+		{Phase: "data", At: t.DataAt, Status: t.Data},
+		{Phase: "end", At: t.FinalAt, Status: t.Final},
+	} {
+		if s.Status.Code != 0 && len(a.steps) < MaxSteps {
+			s.At += offset
+			a.steps = append(a.steps, s)
+		}
+	}
+}
+
+// answered names the command that a recipient's status was the reply to.
+func answered(t *smtp.Trace, status message.Status) string {
+	switch {
+	case !status.Remote:
+		return ""
+	case !t.Mail.Positive():
+		return "MAIL FROM"
+	case t.Final.Code != 0 && status == t.Final:
+		return "end of DATA"
+	case t.Data.Code >= 400 && status == t.Data:
+		return "DATA"
+	default:
+		return "RCPT TO"
+	}
+}
+
+// detail is what trace tells of the attempt.
+func (a *attempt) detail() *Detail {
+	return &Detail{
+		Start: a.started.Add(-a.facts.connectTook), Route: a.facts.route, Reused: a.facts.reused,
+		Steps: append(a.facts.steps[:len(a.facts.steps):len(a.facts.steps)], a.steps...),
+	}
+}
+
+// lostConnection is the status of a recipient that got no final reply: tried again, never
+// bounced (RFC 5321 4.5.3.2.6).
+func lostConnection(f *peerFacts, err error) message.Status {
+	return localStatus(451, message.EnhancedCode{4, 4, 2},
+		fmt.Sprintf("connection to %s lost: %v", f.host, err))
+}

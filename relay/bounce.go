@@ -1,0 +1,144 @@
+package relay
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/queue"
+)
+
+// BounceConfig is how reports of our own (RFC 3464) are made.
+type BounceConfig struct {
+	From            string // address of the From field; "" means MAILER-DAEMON@ our host name
+	ReturnFullLimit int    // bytes of a message up to which a bounce returns it whole; see message.Report
+	// PerHour bounds the reports to one address, so that a forged sender is not flooded; 0 means
+	// no bound. What is over it is only told in the event log.
+	PerHour int
+}
+
+// addReports adds the reports that an attempt's results call for: for bounced and expired recipients a
+// failure, for deferred ones once a warning, for delivered ones a confirmation when it was asked for and the
+// next hop does not give one (RFC 3461 5.2). They are stored in the same batch as the results.
+func (r *Relay) addReports(p *Policy, schedule *policy.Schedule, a *attempt, o *outcome, now time.Time) {
+	env := a.lease.Envelope
+	if env.Sender == "" {
+		return // a report about a report would loop (RFC 5321 6.1)
+	}
+	warn := o.results[message.Deferred] > 0 && schedule.WarnDue(now.Sub(env.ArrivedAt), a.lease.DelayWarned)
+	var failed, delayed, succeeded []message.ReportRecipient
+	for i, rcpt := range a.lease.Recipients {
+		told := message.ReportRecipient{Recipient: rcpt, Status: a.statuses[i], LastAttempt: a.started}
+		if a.statuses[i].Remote {
+			told.RemoteMTA = a.facts.host
+		}
+		switch o.settlement.Results[i] {
+		case message.Bounced, message.Expired:
+			if rcpt.Notify.WantsFailure() {
+				failed = append(failed, told)
+			}
+		case message.Deferred:
+			if warn && rcpt.Notify.WantsDelay() {
+				told.WillRetryUntil = env.ArrivedAt.Add(schedule.Expire)
+				delayed = append(delayed, told)
+			}
+		case message.Delivered:
+			if rcpt.Notify&message.NotifySuccess != 0 && !a.relayedDSN {
+				told.Action = "relayed"
+				succeeded = append(succeeded, told)
+			}
+		}
+	}
+	if warn {
+		o.settlement.DelayWarned = true
+	}
+	r.addReport(p, message.ReportFailure, failed, a, o, now)
+	r.addReport(p, message.ReportDelay, delayed, a, o, now)
+	r.addReport(p, message.ReportSuccess, succeeded, a, o, now)
+}
+
+func (r *Relay) addReport(p *Policy, kind message.ReportKind, rcpts []message.ReportRecipient, a *attempt, o *outcome, now time.Time) {
+	if len(rcpts) == 0 {
+		return
+	}
+	env := a.lease.Envelope
+	if !r.storm.allow(env.Sender, p.Bounce.PerHour, now) {
+		r.metrics.reportsWithheld.Add(1)
+		return
+	}
+	content, err := a.lease.Content()
+	if err != nil {
+		// The sender must hear of the failure all the same; the report goes without the original.
+		r.log.Warn("report without the original message", zap.Stringer("id", env.ID), zap.Error(err))
+		content = nil
+	}
+	id := r.queue.NewID()
+	body, utf8 := message.BuildReport(message.Report{
+		Kind: kind, Hostname: r.cfg.Hostname, From: p.Bounce.From, Envelope: env, Recipients: rcpts,
+		Content: content, Now: now, ID: id.String(), ReturnFullLimit: p.Bounce.ReturnFullLimit,
+	})
+	report := queue.NewMessage{
+		Envelope: &message.Envelope{
+			ID: id, UTF8: utf8, Size: int64(len(body)), ArrivedAt: now,
+			Tenant: env.Tenant, Class: message.ClassTransactional,
+		},
+		Recipients: []message.Recipient{{
+			Address: env.Sender, Domain: message.DomainOf(env.Sender), Notify: message.NotifyNever,
+		}},
+		Content: body,
+	}
+	if message.Has8Bit(body) {
+		report.Envelope.Body = message.Body8Bit
+	}
+	o.settlement.Reports = append(o.settlement.Reports, report)
+	o.events = append(o.events, Event{
+		Type: EventReport, ID: id, Relates: env.ID, Recipient: env.Sender,
+		Domain: report.Recipients[0].Domain, Tenant: env.Tenant, Class: report.Envelope.Class,
+		Size: report.Envelope.Size, Timestamp: now, Created: now,
+	})
+	r.metrics.reports.Add(1)
+}
+
+// stormGuard counts reports by address, bounded in memory.
+type stormGuard struct {
+	mu    sync.Mutex
+	until map[string]time.Time // when the address has paid for its reports (GCRA's arrival time)
+}
+
+// maxStormAddresses bounds the guard; when it is full of addresses that still owe, further ones pass.
+const maxStormAddresses = 100_000
+
+func newStormGuard() *stormGuard { return &stormGuard{until: make(map[string]time.Time)} }
+
+// allow tells whether another report may go to addr when perHour may, all of them at once if need be.
+func (g *stormGuard) allow(addr string, perHour int, now time.Time) bool {
+	if perHour <= 0 {
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	cost := time.Duration(math.Ceil(float64(time.Hour) / float64(perHour)))
+	paid := g.until[addr]
+	if paid.Before(now) {
+		paid = now
+	}
+	if paid.Add(cost).Sub(now) > time.Hour {
+		return false
+	}
+	if len(g.until) >= maxStormAddresses {
+		for a, t := range g.until {
+			if t.Before(now) {
+				delete(g.until, a)
+			}
+		}
+		if len(g.until) >= maxStormAddresses {
+			return true
+		}
+	}
+	g.until[addr] = paid.Add(cost)
+	return true
+}

@@ -1,0 +1,216 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/resolver"
+	"github.com/posthaste-mta/posthaste/smtp"
+)
+
+// maxAddresses bounds how many addresses of a site one attempt tries: a site with a hundred dead
+// hosts costs no more than one with a few.
+const maxAddresses = 8
+
+// peer is an open connection to one of a site's hosts, ready for MAIL.
+type peer struct {
+	client *smtp.Client
+	addr   netip.AddrPort
+	facts  *peerFacts // for the first attempt
+	again  *peerFacts // for the later ones
+	sent   int        // messages started on it
+}
+
+// connector opens connections for one lane, with the settings in force when it was made.
+type connector struct {
+	relay  *Relay
+	source policy.Source
+	limits policy.Limits
+	route  resolver.Route
+	domain string
+	steps  []Step
+	start  time.Time
+}
+
+// connect tries the hosts in order, the ones known to be dead last, until one serves us. When none does,
+// the status is the one to give the mail: the last refusal heard, or why nobody answered.
+func (c *connector) connect(ctx context.Context) (*peer, *peerFacts, message.Status) {
+	c.start = time.Now()
+	facts := c.facts()
+	status := localStatus(451, message.EnhancedCode{4, 4, 1}, "no host of "+c.route.Site+" has an address")
+	tried := 0
+	for _, late := range []bool{false, true} {
+		for _, host := range c.route.Hosts {
+			for _, addr := range host.Addrs {
+				if dead := c.relay.hosts.get(addr).dead.After(c.start); dead != late {
+					continue
+				}
+				if tried++; tried > maxAddresses || ctx.Err() != nil {
+					return nil, facts, status
+				}
+				p, err := c.reach(ctx, host, addr)
+				if err == nil {
+					return p, p.facts, message.Status{}
+				}
+				facts.host, facts.addr = host.Name, addr
+				status = c.failure(host, addr, err)
+			}
+		}
+	}
+	return nil, facts, status
+}
+
+func (c *connector) facts() *peerFacts {
+	hosts := make([]string, 0, min(len(c.route.Hosts), MaxDetailHosts))
+	for _, h := range c.route.Hosts[:cap(hosts)] {
+		hosts = append(hosts, h.Name)
+	}
+	return &peerFacts{
+		domain: c.domain, site: c.route.Site, source: c.source.Name,
+		route: RouteDetail{
+			Kind: c.route.Kind.String(), Cached: c.route.Cached, Stale: c.route.Stale, Hosts: hosts,
+		},
+	}
+}
+
+// reach opens one connection. A TLS handshake that fails is tried again without the large
+// post-quantum key share, and then, where policy allows, in the clear; both are remembered of the host.
+func (c *connector) reach(ctx context.Context, host resolver.Host, addr netip.AddrPort) (*peer, error) {
+	for {
+		notes := c.relay.hosts.get(addr)
+		p, err := c.open(ctx, host, addr, notes)
+		if err == nil {
+			c.relay.hosts.forgive(addr)
+			return p, nil
+		}
+		var handshake *handshakeError
+		switch {
+		case ctx.Err() != nil || !errors.As(err, &handshake):
+			return nil, err
+		case !notes.classic.After(c.start):
+			c.relay.hosts.note(addr, func(n *hostNotes) { n.classic = time.Now().Add(rememberClassic) })
+		case c.limits.TLS == policy.TLSOpportunistic && !notes.noTLS.After(c.start):
+			c.relay.hosts.note(addr, func(n *hostNotes) { n.noTLS = time.Now().Add(rememberNoTLS) })
+		default:
+			return nil, err
+		}
+	}
+}
+
+// handshakeError tells that the host offered STARTTLS and then failed at it.
+type handshakeError struct{ err error }
+
+func (e *handshakeError) Error() string { return "TLS handshake: " + e.err.Error() }
+func (e *handshakeError) Unwrap() error { return e.err }
+
+// open dials, greets and sets up TLS as the policy says.
+func (c *connector) open(ctx context.Context, host resolver.Host, addr netip.AddrPort, notes hostNotes) (*peer, error) {
+	c.relay.metrics.connections.Add(1)
+	dialCtx, cancel := context.WithTimeout(ctx, c.limits.ConnectTimeout)
+	conn, err := c.relay.cfg.Dial(dialCtx, c.source, addr)
+	cancel()
+	c.step("connect", fmt.Sprintf("%s [%s]:%d", host.Name, addr.Addr(), addr.Port()), err)
+	if err != nil {
+		c.relay.hosts.note(addr, func(n *hostNotes) { n.dead = time.Now().Add(rememberDead) })
+		return nil, err
+	}
+	client := smtp.NewClient(conn, c.clientConfig(notes))
+	if err := client.Greet(ctx); err != nil {
+		c.step("greeting", "", err)
+		client.Close()
+		return nil, err
+	}
+	c.steps = append(c.steps, Step{Phase: "greeting", At: time.Since(c.start), Status: client.Extensions().Greeting})
+	if err := c.secure(ctx, client, host, notes); err != nil {
+		client.Close()
+		return nil, err
+	}
+	facts := c.facts()
+	facts.host, facts.addr = host.Name, addr
+	facts.protocol = "SMTP"
+	if client.Extensions().ESMTP {
+		facts.protocol = "ESMTP"
+	}
+	if state, ok := client.TLS(); ok {
+		facts.protocol += "S"
+		facts.tls, facts.cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
+	}
+	facts.connectTook = time.Since(c.start)
+	facts.steps = c.steps
+	return &peer{client: client, addr: addr, facts: facts, again: facts.again()}, nil
+}
+
+func (c *connector) clientConfig(notes hostNotes) smtp.ClientConfig {
+	cfg := c.relay.cfg.Client
+	cfg.Hostname = c.relay.cfg.Hostname
+	if c.source.EHLO != "" {
+		cfg.Hostname = c.source.EHLO
+	}
+	cfg.DisablePipelining = cfg.DisablePipelining || notes.lockstep.After(c.start)
+	cfg.DisableChunking = cfg.DisableChunking || notes.noChunking.After(c.start)
+	return cfg
+}
+
+// secure does STARTTLS as far as policy and host go together.
+func (c *connector) secure(ctx context.Context, client *smtp.Client, host resolver.Host, notes hostNotes) error {
+	want := c.limits.TLS
+	if want == policy.TLSNone || (want == policy.TLSOpportunistic && notes.noTLS.After(c.start)) {
+		return nil
+	}
+	if !client.Extensions().StartTLS {
+		if want == policy.TLSOpportunistic {
+			return nil
+		}
+		return localStatus(451, message.EnhancedCode{4, 7, 10}, "TLS is required and "+host.Name+" does not offer it")
+	}
+	settings := c.relay.cfg.TLS.Clone()
+	settings.ServerName = host.Name
+	settings.InsecureSkipVerify = want != policy.TLSVerify
+	if notes.classic.After(c.start) {
+		settings.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
+	}
+	err := client.StartTLS(ctx, settings)
+	c.step("tls", "", err)
+	if err == nil {
+		return nil
+	}
+	if client.Err() == nil && want == policy.TLSOpportunistic {
+		return nil // refused in so many words: the connection still serves in the clear
+	}
+	var phase *smtp.PhaseError
+	if errors.As(err, &phase) && phase.Phase == smtp.PhaseHandshake {
+		return &handshakeError{err}
+	}
+	return err
+}
+
+func (c *connector) step(phase, host string, err error) {
+	s := Step{Phase: phase, Host: host, At: time.Since(c.start)}
+	if err != nil && !errors.As(err, &s.Status) {
+		s.Status.Text = err.Error()
+	}
+	c.steps = append(c.steps, s)
+}
+
+// failure is what mail is told when a host could not be reached or did not want us. A refusal in words is
+// passed on as it is; anything else is temporary.
+func (c *connector) failure(host resolver.Host, addr netip.AddrPort, err error) message.Status {
+	c.relay.metrics.connectFailures.Add(1)
+	var status message.Status
+	if errors.As(err, &status) && status.Code >= 400 {
+		return status
+	}
+	var dial *net.OpError
+	where := fmt.Sprintf("%s [%s]:%d", host.Name, addr.Addr(), addr.Port())
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return localStatus(451, message.EnhancedCode{4, 4, 1}, "connect to "+where+": "+dial.Err.Error())
+	}
+	return localStatus(451, message.EnhancedCode{4, 4, 2}, where+": "+err.Error())
+}

@@ -1,0 +1,227 @@
+package relay
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/queue"
+	"github.com/posthaste-mta/posthaste/smtp"
+)
+
+// worker is one connection of a lane and the goroutine that feeds it.
+type worker struct {
+	lane *lane
+	wake chan struct{} // receives once when the lane has mail for an idle worker
+	// While idle: its place in the line of idle workers, and what is closed to have it give up
+	// its connection for another lane.
+	place   *list.Element
+	evicted chan struct{}
+
+	limits policy.Limits // those of when the connection was opened
+	peer   *peer
+	rest   *attempt    // a lease of which some recipients have not been put in flight yet
+	first  int         // the first of them
+	flight []*delivery // in flight, in the order the client expects them
+}
+
+// delivery is one transaction: as many of an attempt's recipients as go together.
+type delivery struct {
+	attempt *attempt
+	first   int // index of the first recipient
+	tx      smtp.Transaction
+}
+
+// run is the life of a connection: open, deliver, wait for more, close. Mail that is left when it ends
+// is the lane's to bring to another.
+func (w *worker) run() {
+	l, r := w.lane, w.lane.relay
+	defer l.leave()
+	c := l.connector()
+	w.limits = c.limits
+	p, facts, status := c.connect(r.delivering)
+	if p == nil {
+		l.connectFailed(status, facts)
+		return
+	}
+	w.peer = p
+	l.connected()
+	if w.serve(r.delivering) {
+		p.client.Quit(r.delivering)
+	} else {
+		p.client.Close()
+	}
+}
+
+// serve sends mail over the open connection until it has carried enough or has been idle for too long. It
+// returns false when the connection is of no further use.
+func (w *worker) serve(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		if d := w.following(true); d != nil {
+			if !w.send(ctx, d) {
+				return false
+			}
+			continue
+		}
+		if w.spent() || !w.lane.wait(w, w.limits.IdleTimeout) {
+			return true
+		}
+		if w.peer.client.CheckIdle() != nil {
+			return false // closed by the host while idle, as it may
+		}
+	}
+	return false
+}
+
+// spent tells whether the connection has carried as many messages as it may.
+func (w *worker) spent() bool {
+	return w.limits.MessagesPerConnection > 0 && w.peer.sent >= w.limits.MessagesPerConnection
+}
+
+// following makes the next transaction: of the rest of a lease, or of a new one. nil means that there is
+// nothing to send on this connection now. Only if mayWait is set it waits for the site's rate.
+func (w *worker) following(mayWait bool) *delivery {
+	if w.rest == nil {
+		if w.spent() {
+			return nil
+		}
+		if w.rest = w.lease(mayWait); w.rest == nil {
+			return nil
+		}
+		w.first = 0
+		w.peer.sent++
+	}
+	a := w.rest
+	end := len(a.lease.Recipients)
+	if most := w.limits.RecipientsPerTransaction; most > 0 {
+		end = min(end, w.first+most)
+	}
+	d := &delivery{attempt: a, first: w.first, tx: smtp.Transaction{
+		Envelope: a.lease.Envelope, Recipients: a.lease.Recipients[w.first:end], Content: a.content,
+	}}
+	a.inFlight++
+	w.flight = append(w.flight, d)
+	w.first = end
+	if end == len(a.lease.Recipients) {
+		w.rest = nil
+	}
+	return d
+}
+
+// lease takes the next due mail of the lane, within the site's rate.
+func (w *worker) lease(mayWait bool) *attempt {
+	r := w.lane.relay
+	wait, ok := w.lane.reserveStart(mayWait)
+	if !ok {
+		return nil
+	}
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-r.leasing.Done():
+			return nil
+		}
+	}
+	for {
+		lease := w.lane.take()
+		if lease == nil {
+			return nil
+		}
+		content, err := lease.Content()
+		if err == nil {
+			facts := w.peer.facts
+			if w.peer.sent > 0 {
+				facts = w.peer.again
+			}
+			a := newAttempt(lease, facts)
+			a.content = content
+			return a
+		}
+		r.leaseFailed(lease.Domain, err)
+		if r.queueFailed(err) {
+			return nil
+		}
+	}
+}
+
+// send gives d to the peer, and after it what the client put in flight meanwhile. It returns false when the
+// connection has died.
+func (w *worker) send(ctx context.Context, d *delivery) bool {
+	for {
+		result := w.peer.client.Send(ctx, &d.tx, func() *smtp.Transaction {
+			if next := w.following(false); next != nil {
+				return &next.tx
+			}
+			return nil
+		})
+		w.flight = w.flight[1:]
+		w.conclude(d, &result)
+		if result.Err != nil {
+			w.abandon(ctx, result.Err)
+			return false
+		}
+		if len(w.flight) == 0 {
+			return true
+		}
+		d = w.flight[0]
+	}
+}
+
+// abandon concludes all that was in flight or begun when the connection died: each recipient gets what is
+// known of it.
+func (w *worker) abandon(ctx context.Context, cause error) {
+	for len(w.flight) > 0 {
+		d := w.flight[0]
+		w.flight = w.flight[1:]
+		result := w.peer.client.Send(ctx, &d.tx, nil)
+		if result.Err == nil {
+			result.Err = cause
+		}
+		w.conclude(d, &result)
+	}
+	w.lane.relay.learn(w.peer, cause)
+}
+
+// conclude notes the replies to one transaction, and finishes its attempt when that was the last of it.
+func (w *worker) conclude(d *delivery, result *smtp.Result) {
+	a := d.attempt
+	a.note(d.first, result)
+	if result.Err != nil && w.rest == a {
+		w.rest = nil
+	}
+	if a.inFlight > 0 || w.rest == a {
+		return
+	}
+	r := w.lane.relay
+	if result.Err != nil && a.unheard && (w.peer.sent > 1 || r.delivering.Err() != nil) {
+		// The connection had served other mail, or we cut it to end in time, and nothing of this mail was
+		// heard. That says nothing about it: it is due as before. Each time this happens other mail has
+		// got through, so it cannot go on for ever.
+		r.queue.Release(a.lease)
+		return
+	}
+	a.relayedDSN = w.peer.client.Extensions().DSN
+	if result.Err != nil {
+		a.all(lostConnection(a.facts, result.Err))
+	}
+	r.finish(a)
+}
+
+// learn remembers of a host what made a connection die, when another way of speaking to it may not.
+func (r *Relay) learn(p *peer, err error) {
+	switch {
+	case errors.Is(err, smtp.ErrChunking):
+		r.hosts.note(p.addr, func(n *hostNotes) { n.noChunking = time.Now().Add(rememberLockstep) })
+	case errors.Is(err, smtp.ErrProtocol):
+		r.hosts.note(p.addr, func(n *hostNotes) { n.lockstep = time.Now().Add(rememberLockstep) })
+	}
+}
+
+// queueFailed tells whether the queue can give no mail at all any more.
+func (r *Relay) queueFailed(err error) bool {
+	return errors.Is(err, queue.ErrFailed) || errors.Is(err, queue.ErrClosed)
+}

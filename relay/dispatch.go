@@ -1,0 +1,87 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/queue"
+	"github.com/posthaste-mta/posthaste/resolver"
+)
+
+// dispatch brings each domain that has become ready to the lane of its site, until the relay stops leasing.
+// A domain whose lane is known and whose route still holds goes there at once; any other is
+// resolved outside this loop, so that a slow name server holds up its own domains alone.
+func (r *Relay) dispatch() {
+	slots := make(chan struct{}, r.cfg.MaxResolving)
+	for {
+		domain, err := r.queue.NextReady(r.leasing)
+		if err != nil {
+			if r.leasing.Err() == nil {
+				r.log.Error("queue gives no more mail", zap.Error(err))
+			}
+			return
+		}
+		if r.lanes.attachKnown(domain) {
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+		case <-r.leasing.Done():
+			return
+		}
+		r.work.Go(func() {
+			defer func() { <-slots }()
+			r.route(domain)
+		})
+	}
+}
+
+// route resolves domain and attaches it to its lane, or ends this attempt for all its due mail when the
+// name system says where not to send it.
+func (r *Relay) route(domain string) {
+	route, err := r.router.Route(r.leasing, domain)
+	if err == nil {
+		r.lanes.attach(domain, route)
+		return
+	}
+	if r.leasing.Err() != nil {
+		return // the domain is found ready again at the next start
+	}
+	status := localStatus(451, message.EnhancedCode{4, 4, 3}, fmt.Sprintf("looking up %s: %v", domain, err))
+	var failure *resolver.Failure
+	if errors.As(err, &failure) {
+		status = failure.Status
+	}
+	r.endAttempt(r.leasing, domain, status, &peerFacts{})
+}
+
+// endAttempt gives all mail that is due at domain the same outcome without a connection: the name system
+// refused it, or its site cannot be reached.
+func (r *Relay) endAttempt(ctx context.Context, domain string, status message.Status, facts *peerFacts) {
+	for ctx.Err() == nil {
+		lease, err := r.queue.Lease(domain)
+		if err != nil {
+			r.leaseFailed(domain, err)
+			continue
+		}
+		if lease == nil {
+			return
+		}
+		r.finish(newAttempt(lease, facts).all(status))
+	}
+}
+
+// leaseFailed tells of mail that could not be lent out. The queue has set it aside, so that the
+// next call gives other mail.
+func (r *Relay) leaseFailed(domain string, err error) {
+	r.metrics.leaseErrors.Add(1)
+	level := zap.WarnLevel
+	if errors.Is(err, queue.ErrFailed) {
+		level = zap.ErrorLevel
+	}
+	r.log.Log(level, "mail cannot be read from the queue", zap.String("domain", domain), zap.Error(err))
+}

@@ -1,0 +1,331 @@
+package relay
+
+import (
+	"sync"
+	"time"
+
+	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/queue"
+	"github.com/posthaste-mta/posthaste/resolver"
+)
+
+// laneKey names a lane: limits belong to a site, and a site counts them by source.
+type laneKey struct{ source, site string }
+
+// lane is the delivery workers and open connections for one source and one site. It holds no mail:
+// a worker that is free leases the next due group of the next domain in turn.
+type lane struct {
+	relay  *Relay
+	key    laneKey
+	source policy.Source
+	known  map[string]*laneDomain // every domain attached; guarded by the table's lock
+
+	mu     sync.Mutex
+	route  resolver.Route // the newest of any domain of the site; its hosts are the site's
+	limits policy.Limits
+	ring   []*laneDomain // domains with due mail, served in turn
+	cursor int
+	idle   []*worker // connected, waiting for mail; the last one in is the first one out
+	// workers counts all; opening those among them that have no connection yet.
+	workers, opening int
+	nextStart        time.Time // when the next message may start under MessagesPerSecond
+
+	// While suspended, the site cannot be reached: due mail is deferred with the reason at once.
+	suspendedUntil time.Time
+	reason         message.Status
+	reasonFacts    *peerFacts
+	failures       int  // in a row
+	draining       bool // a goroutine is deferring due mail
+
+	// The site refused a further connection while others were open: do not ask again before.
+	ceiling      int
+	ceilingUntil time.Time
+
+	inLine bool // waits for one of the process's connections
+}
+
+// laneDomain is a domain that is or was served by a lane.
+type laneDomain struct {
+	name  string
+	lane  *lane
+	route resolver.Route
+	// ready tells that it stands in the ring; again, that the queue announced it meanwhile, so that a
+	// worker that just found it empty must look once more. Both are guarded by lane.mu.
+	ready, again bool
+}
+
+// offer is told that d has due mail.
+func (l *lane) offer(d *laneDomain) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if d.ready {
+		d.again = true
+		return
+	}
+	d.ready = true
+	l.ring = append(l.ring, d)
+	l.staff()
+}
+
+// staff sees to it that somebody works on the ring: an idle worker, a new one, or while the site
+// is suspended the goroutine that defers.
+//
+// REQUIRES l.mu.
+func (l *lane) staff() {
+	if len(l.ring) == 0 || l.relay.leasing.Err() != nil {
+		return
+	}
+	if n := len(l.idle); n > 0 {
+		w := l.idle[n-1]
+		l.idle = l.idle[:n-1]
+		w.wake <- struct{}{}
+		return
+	}
+	now := time.Now()
+	if now.Before(l.suspendedUntil) {
+		if !l.draining {
+			l.draining = true
+			l.relay.work.Go(l.drain)
+		}
+		return
+	}
+	limit := l.limits.Connections
+	if l.ceiling > 0 && now.Before(l.ceilingUntil) {
+		limit = min(limit, l.ceiling)
+	}
+	// Connections are opened one beyond the open ones at a time, doubling: a burst of little
+	// mail does not open as many connections as there is mail.
+	if l.workers < limit && l.opening <= (l.workers-l.opening) && l.relay.slots.take(l) {
+		w := &worker{lane: l, wake: make(chan struct{}, 1), evicted: make(chan struct{})}
+		l.workers++
+		l.opening++
+		l.relay.work.Go(w.run)
+	}
+}
+
+// take leases the next due mail of the lane's domains in turn; nil means there is none.
+func (l *lane) take() *queue.Lease {
+	for l.relay.leasing.Err() == nil {
+		d := l.next()
+		if d == nil {
+			return nil
+		}
+		lease, err := l.relay.queue.Lease(d.name)
+		if err != nil {
+			l.relay.leaseFailed(d.name, err)
+			if l.relay.queueFailed(err) {
+				return nil
+			}
+			continue
+		}
+		if lease == nil {
+			l.drained(d)
+			continue
+		}
+		if lease.More {
+			l.mu.Lock()
+			l.staff()
+			l.mu.Unlock()
+		} else {
+			l.drained(d)
+		}
+		return lease
+	}
+	return nil
+}
+
+// next returns the domain whose turn it is. One whose route is out of date leaves the lane and is
+// resolved again.
+func (l *lane) next() *laneDomain {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.ring) > 0 {
+		if l.cursor >= len(l.ring) {
+			l.cursor = 0
+		}
+		d := l.ring[l.cursor]
+		if !d.route.Expires.IsZero() && time.Now().After(d.route.Expires) {
+			l.remove(l.cursor)
+			d.ready, d.again = false, false
+			l.relay.work.Go(func() { l.relay.route(d.name) })
+			continue
+		}
+		l.cursor++
+		return d
+	}
+	return nil
+}
+
+// drained takes d out of the ring, unless it was announced again since its last mail was leased.
+func (l *lane) drained(d *laneDomain) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if d.again || !d.ready {
+		d.again = false
+		return
+	}
+	for i, x := range l.ring {
+		if x == d {
+			l.remove(i)
+			break
+		}
+	}
+	d.ready = false
+}
+
+// remove takes the domain at i out of the ring, keeping the order of the others.
+//
+// REQUIRES l.mu.
+func (l *lane) remove(i int) {
+	l.ring = append(l.ring[:i], l.ring[i+1:]...)
+	if l.cursor > i {
+		l.cursor--
+	}
+}
+
+// connected is told that a worker has its connection.
+func (l *lane) connected() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opening--
+	l.failures = 0
+	l.suspendedUntil = time.Time{}
+}
+
+// connector takes the lane's settings of the moment.
+func (l *lane) connector() *connector {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return &connector{relay: l.relay, source: l.source, limits: l.limits, route: l.route, domain: l.route.Domain}
+}
+
+// connectFailed is told that a worker found no host that would serve it. With other connections open
+// the site only wants no more of them; with none, it is suspended and its due mail gets the reason.
+func (l *lane) connectFailed(status message.Status, facts *peerFacts) {
+	retry := l.relay.policy.Load().Retry.For(facts.domain)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opening--
+	now := time.Now()
+	if open := l.workers - 1 - l.opening; open > 0 {
+		l.ceiling, l.ceilingUntil = open, now.Add(time.Minute)
+		return
+	}
+	l.failures++
+	l.suspendedUntil = now.Add(suspension(retry, l.failures))
+	l.reason, l.reasonFacts = status, facts
+	l.relay.metrics.suspensions.Add(1)
+}
+
+// suspension is how long a site is left alone after its n-th failure in a row: half of what its mail
+// waits, so that the mail that is due next finds the site no longer suspended and tries it.
+func suspension(s *policy.Schedule, n int) time.Duration {
+	const most = 10 * time.Minute
+	if len(s.Intervals) == 0 {
+		return most
+	}
+	return min(s.Intervals[min(n, len(s.Intervals))-1]/2, most)
+}
+
+// drain defers all that is due while the site is suspended.
+func (l *lane) drain() {
+	for {
+		l.mu.Lock()
+		if len(l.ring) == 0 || l.relay.leasing.Err() != nil || !time.Now().Before(l.suspendedUntil) {
+			l.draining = false
+			l.staff()
+			l.mu.Unlock()
+			l.relay.lanes.retire(l)
+			return
+		}
+		status, facts := l.reason, l.reasonFacts
+		l.mu.Unlock()
+		d := l.next()
+		if d == nil {
+			continue
+		}
+		l.relay.endAttempt(l.relay.leasing, d.name, status, facts)
+		l.drained(d)
+	}
+}
+
+// wait parks w until there may be mail again; false means it has been idle for too long or is to end.
+func (l *lane) wait(w *worker, idle time.Duration) bool {
+	l.mu.Lock()
+	if l.relay.leasing.Err() != nil {
+		l.mu.Unlock()
+		return false
+	}
+	if len(l.ring) > 0 {
+		l.mu.Unlock()
+		return true
+	}
+	if !l.relay.slots.rest(w) {
+		l.mu.Unlock()
+		return false
+	}
+	l.idle = append(l.idle, w)
+	l.mu.Unlock()
+	defer l.relay.slots.resume(w)
+
+	timer := time.NewTimer(idle)
+	defer timer.Stop()
+	select {
+	case <-w.wake:
+		return l.relay.leasing.Err() == nil
+	case <-timer.C:
+	case <-w.evicted:
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, x := range l.idle {
+		if x == w {
+			l.idle = append(l.idle[:i], l.idle[i+1:]...)
+			return false
+		}
+	}
+	// Somebody woke w in the same moment: the wake-up must not be lost.
+	<-w.wake
+	return l.relay.leasing.Err() == nil
+}
+
+// leave is told that a worker ends. Its connection goes to the lane that has waited longest for one.
+func (l *lane) leave() {
+	l.mu.Lock()
+	l.workers--
+	l.mu.Unlock()
+	l.relay.slots.give()
+	// Not every lane that waits still has mail; one that has none leaves the connection to the next.
+	for waiting := l.relay.slots.following(); waiting != nil; waiting = l.relay.slots.following() {
+		waiting.mu.Lock()
+		waiting.inLine = false
+		waiting.staff()
+		waiting.mu.Unlock()
+	}
+	l.mu.Lock()
+	l.staff()
+	l.mu.Unlock()
+	l.relay.lanes.retire(l)
+}
+
+// reserveStart returns how long to wait before the next message may start under the site's rate. If that
+// is not at once and mayWait is not set, nothing is reserved and ok is false.
+func (l *lane) reserveStart(mayWait bool) (wait time.Duration, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.limits.MessagesPerSecond <= 0 {
+		return 0, true
+	}
+	gap := time.Duration(float64(time.Second) / l.limits.MessagesPerSecond)
+	now := time.Now()
+	if earliest := now.Add(-gap * time.Duration(max(l.limits.Burst-1, 0))); l.nextStart.Before(earliest) {
+		l.nextStart = earliest
+	}
+	wait = max(l.nextStart.Sub(now), 0)
+	if wait > 0 && !mayWait {
+		return wait, false
+	}
+	l.nextStart = l.nextStart.Add(gap)
+	return wait, true
+}

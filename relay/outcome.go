@@ -1,0 +1,113 @@
+package relay
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/queue"
+)
+
+// finish decides what the replies of an attempt mean and hands the outcome to the recorder. It is the only
+// way out of an attempt that was made.
+func (r *Relay) finish(a *attempt) {
+	r.record.add(r.decide(a))
+}
+
+// outcome is what is to be recorded of one attempt: a settlement and the events that tell of it.
+type outcome struct {
+	settlement queue.Settlement
+	events     []Event
+	results    [message.NumResults]int // how many recipients got which
+}
+
+// decide turns the replies of one attempt into results (RFC 5321 4.2.1): 2yz delivered, 5yz bounced, all
+// else deferred by the schedule, or expired when the message's time is up; and makes the reports
+// that these results call for.
+func (r *Relay) decide(a *attempt) outcome {
+	p := r.policy.Load()
+	schedule := p.Retry.For(a.lease.Domain)
+	now := time.Now()
+	age := now.Sub(a.lease.Envelope.ArrivedAt)
+	attempts := a.lease.Attempts + 1
+
+	o := outcome{settlement: queue.Settlement{
+		Lease:       a.lease,
+		Results:     make([]message.Result, len(a.statuses)),
+		Statuses:    a.statuses,
+		Attempted:   true,
+		DelayWarned: a.lease.DelayWarned,
+	}}
+	classes := make([]policy.ReplyClass, len(a.statuses))
+	wait := time.Duration(-1)
+	for i, status := range a.statuses {
+		if !status.Positive() {
+			classes[i] = policy.Classify(status)
+		}
+		switch {
+		case status.Positive():
+			o.settlement.Results[i] = message.Delivered
+		case status.Permanent():
+			o.settlement.Results[i] = message.Bounced
+		case schedule.Expired(age):
+			o.settlement.Results[i] = message.Expired
+		default:
+			o.settlement.Results[i] = message.Deferred
+			if next := schedule.Next(attempts, age, classes[i], rand.Float64()); wait < 0 || next < wait {
+				wait = next
+			}
+		}
+		o.results[o.settlement.Results[i]]++
+	}
+	if wait >= 0 {
+		// Tried for the last time when the time is up, not an interval after it.
+		if left := schedule.Expire - age; schedule.Expire > 0 && left > 0 && left < wait {
+			wait = left
+		}
+		o.settlement.NextDue = now.Add(wait)
+	}
+	r.addReports(p, schedule, a, &o, now)
+	o.events = append(o.events, r.attemptEvents(p, a, &o, classes, now, attempts)...)
+	return o
+}
+
+// attemptEvents tells what became of each recipient.
+func (r *Relay) attemptEvents(p *Policy, a *attempt, o *outcome, classes []policy.ReplyClass, now time.Time, attempts int) []Event {
+	env, f := a.lease.Envelope, a.facts
+	delays := Delays{
+		InQueue:      max(a.started.Sub(env.ArrivedAt)-f.connectTook, 0),
+		Transmission: a.sendTime,
+	}
+	if !f.reused {
+		delays.Connect = f.connectTook
+	}
+	var detail *Detail
+	if p.Detail {
+		detail = a.detail()
+	}
+	events := make([]Event, 0, len(a.statuses))
+	for i, rcpt := range a.lease.Recipients {
+		result := o.settlement.Results[i]
+		e := Event{
+			Type: EventOf(result), ID: env.ID,
+			Sender: env.Sender, Recipient: rcpt.Address, Domain: a.lease.Domain, Site: f.site,
+			Tenant: env.Tenant, Class: env.Class, Size: env.Size,
+			Status: a.statuses[i], Command: a.commands[i],
+			PeerName: f.host, PeerAddr: f.addr,
+			Timestamp: now, Created: env.ArrivedAt, Attempts: attempts,
+			Source: f.source, Pool: f.pool, Protocol: f.protocol,
+			Reception: env.Origin.Protocol, SessionID: env.Origin.SessionID, Listener: env.Origin.Listener,
+			TLSVersion: f.tls, TLSCipher: f.cipher, MessageID: env.MessageID,
+			Delays: delays, Detail: detail,
+		}
+		if result == message.Deferred {
+			e.NextDue = o.settlement.NextDue
+		}
+		if result != message.Delivered {
+			e.Classification = classes[i].String()
+		}
+		events = append(events, e)
+	}
+	return events
+}

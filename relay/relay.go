@@ -1,0 +1,208 @@
+// Package relay takes a message from acceptance to the end of its last recipient. The route, in
+// the order of the files:
+//
+//  1. session.go, accept.go: an SMTP session asks policy who may send to whom; a complete message
+//     gets its trace field, and is put into the queue before the client is told 250.
+//  2. dispatch.go: the queue announces each domain that has due mail; the resolver says
+//     which site receives for it, and the domain is attached to that site's lane.
+//  3. lane.go: a lane owns the connections of one source to one site. It opens them by demand, up to the
+//     limits of the site, and hands each the next due mail of its domains in turn.
+//  4. connect.go: a connection tries the site's hosts in order and sets up TLS; what it
+//     learns of a host is kept in hosts.go.
+//  5. deliver.go: a connection leases mail from the queue and sends it, the next transaction in
+//     flight with the end of the last.
+//  6. outcome.go: one place decides what a reply means for each recipient: delivered, deferred until
+//     when, bounced, expired. bounce.go writes the report that is due.
+//  7. record.go: outcomes of all lanes are gathered, written to the event log, and settled in the queue,
+//     a failure and its report in one write.
+//
+// Nothing here keeps mail: until a recipient's end is settled in the queue, the queue has it.
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"hash/fnv"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/queue"
+	"github.com/posthaste-mta/posthaste/resolver"
+	"github.com/posthaste-mta/posthaste/smtp"
+)
+
+// Router tells where a domain's mail goes. *resolver.Resolver is one; a failure is a
+// *resolver.Failure.
+type Router interface {
+	Route(ctx context.Context, domain string) (resolver.Route, error)
+}
+
+// Dialer opens a connection to addr, from the source's address when it has one.
+type Dialer func(ctx context.Context, source policy.Source, addr netip.AddrPort) (net.Conn, error)
+
+// Config is what a Relay is made of and what stays as it is while it runs.
+type Config struct {
+	Hostname string // our name in trace fields, reports and (unless a source has its own) EHLO
+	Queue    *queue.Queue
+	Router   Router
+	Events   *EventLog
+	Log      *zap.Logger
+	Dial     Dialer      // nil: TCP from the source's address
+	TLS      *tls.Config // the base of the client side's settings; nil: Go's defaults
+	Client   smtp.ClientConfig
+	// MaxConnections bounds the open connections over all lanes; default 2,000.
+	MaxConnections int
+	// MaxResolving bounds how many domains wait for DNS at once; default 1,000.
+	MaxResolving int
+	// MaxHosts bounds how many hosts' quirks are remembered; default 20,000.
+	MaxHosts int
+}
+
+// Policy is what may be changed while the relay runs, all at once, by SetPolicy.
+type Policy struct {
+	Access  policy.Access
+	Retry   policy.Schedules
+	Shaping *policy.Shaping
+	Pools   policy.Pools // the sources that mail leaves from
+	Bounce  BounceConfig
+	// MaxReceived is how many Received fields a message may carry before it is taken for a
+	// loop (RFC 5321 6.3 wants at least 100).
+	MaxReceived int
+	// Detail has the event log tell each attempt's steps, which trace shows.
+	Detail bool
+}
+
+// Relay delivers what its queue holds. Make one with New, start it with Run.
+type Relay struct {
+	cfg     Config
+	queue   *queue.Queue
+	router  Router
+	events  *EventLog
+	log     *zap.Logger
+	policy  atomic.Pointer[Policy]
+	hosts   *hostMemory
+	storm   *stormGuard
+	slots   *slots
+	lanes   laneTable
+	record  *recorder
+	metrics counters
+
+	// leasing ends when no new work may be taken from the queue; delivering ends when what is in
+	// flight must be given up.
+	leasing, delivering       context.Context
+	stopLeasing, stopDelivery context.CancelFunc
+	work                      sync.WaitGroup // dispatch and lanes
+}
+
+// New returns a Relay that does nothing until Run.
+func New(cfg Config, p Policy) *Relay {
+	if cfg.MaxConnections == 0 {
+		cfg.MaxConnections = 2000
+	}
+	if cfg.MaxResolving == 0 {
+		cfg.MaxResolving = 1000
+	}
+	if cfg.MaxHosts == 0 {
+		cfg.MaxHosts = 20_000
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = dialTCP
+	}
+	if cfg.TLS == nil {
+		cfg.TLS = &tls.Config{}
+	}
+	if cfg.Log == nil {
+		cfg.Log = zap.NewNop()
+	}
+	r := &Relay{
+		cfg:    cfg,
+		queue:  cfg.Queue,
+		router: cfg.Router,
+		events: cfg.Events,
+		log:    cfg.Log,
+		hosts:  newHostMemory(cfg.MaxHosts),
+		storm:  newStormGuard(),
+		slots:  newSlots(cfg.MaxConnections),
+	}
+	r.lanes.init(r)
+	r.record = newRecorder(r)
+	r.SetPolicy(p)
+	r.leasing, r.stopLeasing = context.WithCancel(context.Background())
+	r.delivering, r.stopDelivery = context.WithCancel(context.Background())
+	return r
+}
+
+// SetPolicy puts p in force for all that begins from now on; what is under way ends as it began.
+func (r *Relay) SetPolicy(p Policy) {
+	if p.MaxReceived == 0 {
+		p.MaxReceived = 100
+	}
+	r.policy.Store(&p)
+}
+
+// Run delivers until ctx ends, then drains: nothing new is leased, what is in flight has until drain has
+// passed to finish, the rest goes back to the queue. Run returns when every outcome is settled. It returns
+// early, with an error, when the queue or the event log can no longer record outcomes.
+func (r *Relay) Run(ctx context.Context, drain time.Duration) error {
+	recorded := make(chan error, 1)
+	go func() { recorded <- r.record.run() }()
+	r.work.Go(r.dispatch)
+	r.work.Go(r.lanes.sweep)
+
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-recorded:
+		drain = 0
+	}
+	r.stopLeasing()
+	r.lanes.wakeAll()
+	finished := make(chan struct{})
+	go func() { r.work.Wait(); close(finished) }()
+	timer := time.NewTimer(drain)
+	defer timer.Stop()
+	select {
+	case <-finished:
+	case <-timer.C:
+		r.stopDelivery()
+		<-finished
+	}
+	r.stopDelivery()
+	if failed == nil {
+		r.record.close()
+		failed = <-recorded
+	}
+	return failed
+}
+
+// Abort gives up what is in flight: Run then returns without waiting for the rest of its drain time.
+func (r *Relay) Abort() { r.stopLeasing(); r.stopDelivery() }
+
+func dialTCP(ctx context.Context, source policy.Source, addr netip.AddrPort) (net.Conn, error) {
+	var d net.Dialer
+	if source.IP.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source.IP, 0))
+	}
+	return d.DialContext(ctx, "tcp", addr.String())
+}
+
+// localStatus is an outcome that we concluded ourselves.
+func localStatus(code int, enhanced message.EnhancedCode, text string) message.Status {
+	return message.Status{Code: code, Enhanced: enhanced, Text: text}
+}
+
+// sourceFor returns the source that a domain's mail leaves from: by weight over all domains and
+// always the same for one domain, so that a greylisting host sees the same client again.
+func (p *Policy) sourceFor(domain string) policy.Source {
+	h := fnv.New64a()
+	h.Write([]byte(domain))
+	source, _ := p.Pools.For(domain).Pick(float64(h.Sum64()>>11) / (1 << 53))
+	return source
+}
