@@ -43,13 +43,23 @@ func (p TLSPolicy) MarshalText() ([]byte, error) { return []byte(p.String()), ni
 // Limits says how hard one lane, a source to a site, may press.
 type Limits struct {
 	Connections              int           // open at once
-	MessagesPerConnection    int           // then it is closed
+	MessagesPerConnection    int           // then it is closed; 0 means no limit
 	RecipientsPerTransaction int           // RCPT commands of one message
 	MessagesPerSecond        float64       // started; 0 means no limit
 	Burst                    int           // messages that may start at once under MessagesPerSecond
 	IdleTimeout              time.Duration // a connection without work is kept for so long
 	ConnectTimeout           time.Duration // for each address tried
 	TLS                      TLSPolicy
+	Port                     uint16 // of hosts found by MX; 0 means what the resolver says
+	NoPipelining             bool   // leave PIPELINING unused though it is offered
+	NoChunking               bool   // leave CHUNKING unused though it is offered
+	Phases                   PhaseTimeouts
+}
+
+// PhaseTimeouts bound the wait in each phase of a dialogue (RFC 5321 4.5.3.2); 0 means the least that
+// the RFC wants.
+type PhaseTimeouts struct {
+	Greeting, EHLO, Mail, Rcpt, DataInit, DataBlock, DataEnd, Quit time.Duration
 }
 
 // DefaultLimits is what holds where nothing is configured. 100 recipients is what every host must
@@ -70,8 +80,8 @@ func (l Limits) Validate() error {
 	switch {
 	case l.Connections < 1:
 		return fmt.Errorf("policy: connections %d: at least 1 is needed; hold a domain to stop it", l.Connections)
-	case l.MessagesPerConnection < 1:
-		return fmt.Errorf("policy: messages per connection %d is less than 1", l.MessagesPerConnection)
+	case l.MessagesPerConnection < 0:
+		return fmt.Errorf("policy: messages per connection %d is less than 0, which means no limit", l.MessagesPerConnection)
 	case l.RecipientsPerTransaction < 1:
 		return fmt.Errorf("policy: recipients per transaction %d is less than 1", l.RecipientsPerTransaction)
 	case !(l.MessagesPerSecond >= 0 && l.MessagesPerSecond <= 1e9): // so written, NaN fails too
@@ -96,6 +106,9 @@ type PartialLimits struct {
 	IdleTimeout              *time.Duration
 	ConnectTimeout           *time.Duration
 	TLS                      *TLSPolicy
+	Port                     *uint16
+	NoPipelining, NoChunking *bool
+	Phases                   *PhaseTimeouts // all of them
 }
 
 // over returns l with what p sets.
@@ -108,6 +121,10 @@ func (p *PartialLimits) over(l Limits) Limits {
 	set(&l.IdleTimeout, p.IdleTimeout)
 	set(&l.ConnectTimeout, p.ConnectTimeout)
 	set(&l.TLS, p.TLS)
+	set(&l.Port, p.Port)
+	set(&l.NoPipelining, p.NoPipelining)
+	set(&l.NoChunking, p.NoChunking)
+	set(&l.Phases, p.Phases)
 	return l
 }
 

@@ -46,7 +46,7 @@ func TestShapingStory(t *testing.T) {
 func TestShapingRefuses(t *testing.T) {
 	for what, spoil := range map[string]func(*Limits){
 		"no connections": func(l *Limits) { l.Connections = 0 },
-		"no messages":    func(l *Limits) { l.MessagesPerConnection = 0 },
+		"no messages":    func(l *Limits) { l.MessagesPerConnection = -1 },
 		"no recipients":  func(l *Limits) { l.RecipientsPerTransaction = 0 },
 		"rate NaN":       func(l *Limits) { l.MessagesPerSecond = math.NaN() },
 		"no burst":       func(l *Limits) { l.MessagesPerSecond, l.Burst = 1, 0 },
