@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -107,8 +108,8 @@ func (p *planner) allowed(to target, c candidate) (addrs []netip.AddrPort, why s
 	for _, a := range c.addrs {
 		if !to.trusted {
 			if refusal := p.reach.refusal(a); refusal != "" {
-				why = a.String() + " is " + refusal
-				p.trace.rule("%s: %s: not used", c.name, why)
+				why = fmt.Sprintf("address %s is refused (%s)", a, refusal)
+				p.trace.rule("%s: %s", c.name, why)
 				continue
 			}
 		}

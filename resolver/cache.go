@@ -7,8 +7,13 @@ import (
 	"time"
 )
 
-// staleTTL is how long a stale answer is served before the servers are asked again (RFC 8767 4).
-const staleTTL = 30 * time.Second
+const (
+	// staleTTL is how long a stale answer is served before the servers are asked again (RFC 8767 4).
+	staleTTL = 30 * time.Second
+	// staleAfter is how long the servers may take before a stale answer is served in their place (RFC 8767 5):
+	// when the DNS is down, mail for known domains must not wait for each question to time out.
+	staleAfter = 1800 * time.Millisecond
+)
 
 // errClosed is the cause of failures after Close.
 var errClosed = errors.New("resolver: closed")
@@ -45,8 +50,9 @@ type entry struct {
 }
 
 type flight struct {
-	done   chan struct{}
-	result result // set before done is closed
+	done     chan struct{}
+	result   result // set before done is closed
+	fallback bool   // there is something stale to serve meanwhile
 }
 
 // result is an answer with how it was come by.
@@ -86,8 +92,19 @@ func (c *cache) lookup(ctx context.Context, q question) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	var impatience <-chan time.Time
+	if f.fallback {
+		timer := time.NewTimer(staleAfter)
+		defer timer.Stop()
+		impatience = timer.C
+	}
 	select {
 	case <-f.done:
+	case <-impatience:
+		if res, ok := c.borrow(q, f); ok {
+			return res, nil
+		}
+		<-f.done // it has just come
 	case <-ctx.Done():
 		return result{}, ctx.Err()
 	}
@@ -136,7 +153,8 @@ func (c *cache) join(ctx context.Context, q question) (*flight, error) {
 		c.metrics.cacheShared.Add(1)
 		return f, nil
 	}
-	f = &flight{done: make(chan struct{})}
+	_, stale := c.staleEntry(q)
+	f = &flight{done: make(chan struct{}), fallback: stale}
 	c.flights[q] = f
 	c.metrics.cacheMisses.Add(1)
 	c.flying.Add(1)
@@ -176,16 +194,41 @@ func (c *cache) keep(q question, a *answer) result {
 		return result{answer: a, expires: now}
 	}
 	c.metrics.lookupFailures.Add(1)
-	old, ok := c.entries.get(q)
-	if ok && old.answer.outcome == found && now.Before(old.staleUntil) {
-		c.metrics.staleServed.Add(1)
-		old.stale, old.freshUntil = true, now.Add(staleTTL)
-		c.entries.put(q, old)
-		return result{answer: old.answer, expires: old.freshUntil, stale: true}
+	if old, ok := c.staleEntry(q); ok {
+		return c.extend(q, old)
 	}
 	e := entry{answer: a, freshUntil: now.Add(c.cfg.FailureTTL)}
 	c.entries.put(q, e)
 	return result{answer: a, expires: e.freshUntil}
+}
+
+// borrow serves what is stale while the flight f for q goes on. ok is false when f has ended.
+func (c *cache) borrow(q question, f *flight) (res result, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old, ok := c.staleEntry(q)
+	if !ok || c.flights[q] != f {
+		return result{}, false
+	}
+	return c.extend(q, old), true
+}
+
+// staleEntry returns the records kept for q, if they may still be served when the servers fail.
+//
+// REQUIRES: c.mu
+func (c *cache) staleEntry(q question) (entry, bool) {
+	e, ok := c.entries.get(q)
+	return e, ok && e.answer.outcome == found && c.cfg.Now().Before(e.staleUntil)
+}
+
+// extend lets the stale entry of q be served for a while.
+//
+// REQUIRES: c.mu
+func (c *cache) extend(q question, e entry) result {
+	c.metrics.staleServed.Add(1)
+	e.stale, e.freshUntil = true, c.cfg.Now().Add(staleTTL)
+	c.entries.put(q, e)
+	return result{answer: e.answer, expires: e.freshUntil, stale: true}
 }
 
 // lifetime is how long a may be kept, between the bounds of the configuration.

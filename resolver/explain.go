@@ -2,13 +2,12 @@ package resolver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"strings"
 	"time"
-
-	"github.com/miekg/dns"
 )
 
 // Explanation is how a route was found, step by step.
@@ -124,8 +123,11 @@ func (t *trace) query(q question, res result, now time.Time) {
 		return
 	}
 	how := "asked " + res.server
-	if res.cached {
+	switch {
+	case res.cached:
 		how = "cached"
+	case res.stale:
+		how = "no help from the servers"
 	}
 	t.steps = append(t.steps, Step{"query", fmt.Sprintf("%s: %s (%s, good for %s%s)", q, res.text(),
 		how, res.expires.Sub(now).Round(time.Second), flags(res.authentic, res.stale))})
@@ -135,7 +137,7 @@ func (t *trace) query(q question, res result, now time.Time) {
 func (a *answer) text() string {
 	var parts []string
 	for _, mx := range a.mx {
-		parts = append(parts, fmt.Sprintf("%d %s", mx.preference, dns.Fqdn(mx.host)))
+		parts = append(parts, fmt.Sprintf("%d %s", mx.preference, cmp.Or(mx.host, ".")))
 	}
 	for _, addr := range a.addrs {
 		parts = append(parts, addr.String())

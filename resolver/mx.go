@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 
@@ -34,7 +35,7 @@ func (p *planner) byMX(to target) (*plan, error) {
 		return p.fail(permanent(556, 1, 10, "the domain %s takes no mail (null MX)", to.domain)), nil
 	}
 	cands := p.candidates(mx.mx)
-	pl, err := p.choose(to, cands, permanent(550, 4, 4, "none of the MX hosts of %s has an address", to.domain))
+	pl, err := p.choose(to, cands, permanent(550, 4, 4, "the MX records of %s name no host that has an address", to.domain))
 	if err == nil {
 		pl.route.Kind, pl.route.Authentic = KindMX, mx.authentic
 	}
@@ -67,7 +68,7 @@ func (p *planner) candidates(records []mxRecord) []candidate {
 	seen := make(map[string]bool, len(records))
 	for _, r := range records {
 		if checkName(r.host) != nil {
-			p.trace.rule("MX host %.100q is not a host name: passed over", r.host)
+			p.trace.rule("MX host %.100q is not a host name: passed over", cmp.Or(r.host, "."))
 			continue
 		}
 		if !seen[r.host] {

@@ -82,7 +82,7 @@ func (p *planner) byLiteral(domain string, addr netip.Addr) *plan {
 		return p.fail(loop(domain))
 	}
 	if why := p.reach.refusal(addr); why != "" {
-		return p.fail(permanent(550, 7, 1, "mail for %s must not be delivered: it is %s", domain, why))
+		return p.fail(permanent(550, 7, 1, "mail for %s must not be delivered: the address is refused (%s)", domain, why))
 	}
 	pl := p.leadTo(target{domain: domain, port: p.cfg.Port}, addr)
 	pl.route.Kind = KindLiteral

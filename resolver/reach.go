@@ -47,18 +47,18 @@ type reach struct {
 	deny, allow []netip.Prefix
 }
 
-// refusal returns why addr must not be delivered to, or "".
+// refusal returns what addr is, when it must not be delivered to, or "".
 func (r reach) refusal(addr netip.Addr) string {
 	holds := func(p netip.Prefix) bool { return p.Contains(addr) }
 	if slices.ContainsFunc(r.deny, holds) {
-		return "a denied address"
+		return "denied here"
 	}
 	if slices.ContainsFunc(r.allow, holds) {
 		return ""
 	}
 	for _, c := range closedRanges {
 		if c.prefix.Contains(addr) {
-			return "a " + c.what + " address"
+			return c.what
 		}
 	}
 	for p, at := range translated {

@@ -82,18 +82,14 @@ func (t *transport) ask(ctx context.Context, q question) *answer {
 	ttl, authentic := time.Duration(1<<63-1), true
 	at := q
 	for range maxAliases + 1 {
-		m, from, err := t.exchange(ctx, at)
+		a, next, err := t.exchange(ctx, at)
 		if err != nil {
-			return &answer{outcome: failed, err: err, server: from}
-		}
-		a, next, err := evaluate(at, m)
-		if err != nil {
-			return &answer{outcome: failed, err: err, server: from}
+			return &answer{outcome: failed, err: err, server: a.server}
 		}
 		aliases = append(aliases, a.aliases...)
 		ttl, authentic = min(ttl, a.ttl), authentic && a.authentic
 		if next == "" {
-			a.aliases, a.ttl, a.authentic, a.server = aliases, ttl, authentic, from
+			a.aliases, a.ttl, a.authentic = aliases, ttl, authentic
 			return &a
 		}
 		if checkName(next) != nil || len(aliases) > maxAliases || next == q.name {
@@ -104,18 +100,22 @@ func (t *transport) ask(ctx context.Context, q question) *answer {
 	return &answer{outcome: failed, err: errAliasChain}
 }
 
-// exchange returns the first answer a server has for q. The list of servers is gone through again
-// only while one of them did not answer in time: an error message would be the same.
-func (t *transport) exchange(ctx context.Context, q question) (m *dns.Msg, from string, err error) {
+// exchange returns the first answer a server has for q, as evaluate does; a.server is set in any case. The list of
+// servers is gone through again only while one of them did not answer in time: an error message would be the same.
+func (t *transport) exchange(ctx context.Context, q question) (a answer, next string, err error) {
 	for range t.attempts {
 		again := false
 		for _, s := range t.order() {
-			from = s.addr
+			var m *dns.Msg
 			if m, err = t.try(ctx, s, q); err == nil {
-				return m, from, nil
+				a, next, err = evaluate(q, m)
+			}
+			a.server = s.addr
+			if err == nil {
+				return a, next, nil
 			}
 			if ctx.Err() != nil {
-				return nil, from, ctx.Err()
+				return a, "", ctx.Err()
 			}
 			again = again || isTimeout(err)
 		}
@@ -123,7 +123,7 @@ func (t *transport) exchange(ctx context.Context, q question) (m *dns.Msg, from 
 			break
 		}
 	}
-	return nil, from, err
+	return a, "", err
 }
 
 // order returns the servers in the order to be tried: as configured, but slow ones after
