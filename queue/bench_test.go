@@ -49,12 +49,14 @@ func benchPut(b *testing.B, writers int, settle bool) {
 	q := openTest(b, Options{Dir: b.TempDir(), Memory: defaultMemory})
 	content := benchContent()
 	ctx, cancel := context.WithCancel(context.Background())
-	var settled, put atomic.Int64
-	var lanes sync.WaitGroup
-	ended := make(chan struct{})
+	var put atomic.Int64
+	var lanes, settlers sync.WaitGroup
+	delivered := make(chan *Lease, 1000)
+	inQueue := make(chan struct{}, 1000) // a steady flow: what comes in goes out
 	if settle {
-		for range min(writers, 20) {
-			lanes.Go(func() { benchLane(ctx, q, &settled, int64(b.N), ended) })
+		for range 2 {
+			lanes.Go(func() { benchLane(ctx, q, delivered) })
+			settlers.Go(func() { benchSettle(q, delivered, inQueue) })
 		}
 	}
 	b.SetBytes(int64(len(content)))
@@ -64,6 +66,9 @@ func benchPut(b *testing.B, writers int, settle bool) {
 	for range writers {
 		senders.Go(func() {
 			for put.Add(1) <= int64(b.N) {
+				if settle {
+					inQueue <- struct{}{}
+				}
 				body := bytes.Clone(content)
 				env := &message.Envelope{Sender: "sender@example.org", Origin: message.Origin{HELO: "mail.example.org", Protocol: "ESMTP"}}
 				if _, err := q.Put(ctx, env, rcpts(fmt.Sprintf("recipient@%d.example.net", put.Load()%20)), body); err != nil {
@@ -74,18 +79,20 @@ func benchPut(b *testing.B, writers int, settle bool) {
 		})
 	}
 	senders.Wait()
-	if settle {
-		<-ended
+	for len(inQueue) > 0 && settle {
+		time.Sleep(time.Millisecond)
 	}
 	b.StopTimer()
 	b.ReportMetric(float64((cpu()-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
 	b.ReportMetric(float64(b.N)/float64(q.stats.batches), "msgs/batch")
 	cancel()
 	lanes.Wait()
+	close(delivered)
+	settlers.Wait()
 }
 
-// benchLane delivers what is due until all are settled.
-func benchLane(ctx context.Context, q *Queue, settled *atomic.Int64, all64 int64, ended chan struct{}) {
+// benchLane delivers what is due. What it delivered is settled behind its back, as a relay does.
+func benchLane(ctx context.Context, q *Queue, delivered chan<- *Lease) {
 	for {
 		domain, err := q.NextReady(ctx)
 		if err != nil {
@@ -99,12 +106,23 @@ func benchLane(ctx context.Context, q *Queue, settled *atomic.Int64, all64 int64
 			if _, err := l.Content(); err != nil {
 				panic(err)
 			}
-			if err := q.Settle(ctx, []Settlement{all(l, message.Delivered)}); err != nil {
-				return
-			}
-			if settled.Add(1) == all64 {
-				close(ended)
-			}
+			delivered <- l
+		}
+	}
+}
+
+// benchSettle settles what was delivered, as many at a time as there are.
+func benchSettle(q *Queue, delivered <-chan *Lease, inQueue chan struct{}) {
+	for l := range delivered {
+		batch := []Settlement{all(l, message.Delivered)}
+		for len(batch) < 100 && len(delivered) > 0 {
+			batch = append(batch, all(<-delivered, message.Delivered))
+		}
+		if err := q.Settle(context.Background(), batch); err != nil {
+			panic(err)
+		}
+		for range batch {
+			<-inQueue
 		}
 	}
 }

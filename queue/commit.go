@@ -67,6 +67,7 @@ type committer struct {
 	live     map[message.ID]int
 	batch    *pebble.Batch
 	pending  []*request
+	pace     pace
 	stats    *commitStats
 	publish  func(counters)
 }
@@ -116,33 +117,18 @@ func (c *committer) run() {
 	defer close(c.ended)
 	c.batch = c.store.NewBatchWithSize(maxBatchBytes / 8)
 	for {
+		var r *request
 		select {
-		case r := <-c.requests:
-			c.gather(r)
+		case r = <-c.requests:
 		case <-c.stop:
 			select {
-			case r := <-c.requests:
-				c.gather(r)
+			case r = <-c.requests:
 			default:
 				return
 			}
 		}
+		c.gather(r)
 		c.commit()
-	}
-}
-
-// gather collects the requests of one batch.
-func (c *committer) gather(r *request) {
-	c.pending = append(c.pending[:0], r)
-	bytes := r.bytes
-	for bytes < maxBatchBytes && len(c.pending) < maxBatchRequests {
-		select {
-		case r := <-c.requests:
-			c.pending = append(c.pending, r)
-			bytes += r.bytes
-		default:
-			return
-		}
 	}
 }
 
