@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/posthaste-mta/posthaste/message"
@@ -88,9 +87,6 @@ func (s slot) ticket() ticket { return ticket{s.id, s.group} }
 func micros(t time.Time) int64 { return max(0, t.UnixMicro()) }
 
 func fromMicros(us int64) time.Time { return time.UnixMicro(us).UTC() }
-
-// endOfTime is a due time that never comes.
-const endOfTime = math.MaxInt64
 
 func placeKey(space byte, n flowName, s slot) []byte {
 	b := make([]byte, 0, 1+len(n.domain)+2+len(n.tenant)+1+slotLen)

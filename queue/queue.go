@@ -5,12 +5,10 @@ package queue
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
@@ -30,6 +28,7 @@ type Queue struct {
 	space     space
 	gauge     gauge
 	stats     commitStats
+	oldest    oldest
 
 	closing   sync.Once
 	life      sync.RWMutex // held for reading while the store is read, for writing to close it
@@ -63,12 +62,16 @@ func Open(o Options) (*Queue, error) {
 		space: space{fs: o.FS, dir: o.Dir, reserve: o.MinFreeDisk, maxBytes: o.MaxBytes, maxMessages: o.MaxMessages},
 	}
 	q.ids.Now = o.Now
-	trouble := func(error) { q.space.trouble.Store(micros(q.now())) }
+	trouble := func(err error) {
+		if vfs.IsNoSpaceError(err) {
+			q.space.trouble.Store(micros(q.now()))
+		}
+	}
 	var err error
 	if q.store, err = openStore(o.Dir, o.FS, b, false, o.Logger, trouble); err != nil {
 		return nil, err
 	}
-	counters, err := loadCounters(q.store, q.log)
+	counters, err := startCounters(q.store, q.log)
 	if err != nil {
 		return nil, errors.Join(err, q.store.close())
 	}
@@ -111,22 +114,6 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	return o
-}
-
-// loadCounters reads the counters; a new store has none. Damaged ones are counted anew.
-func loadCounters(s *store, log *zap.Logger) (counters, error) {
-	value, closer, err := s.Get(countersKey())
-	if errors.Is(err, pebble.ErrNotFound) {
-		return counters{}, nil
-	}
-	if err == nil {
-		defer closer.Close()
-		var c counters
-		if c, err = decodeCounters(value); err == nil {
-			return c, nil
-		}
-	}
-	return counters{}, fmt.Errorf("queue: reading the counters: %w", err)
 }
 
 // Close ends the queue. Calls that wait return ErrClosed; leases not settled are due at the next

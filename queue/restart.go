@@ -1,10 +1,8 @@
 package queue
 
 import (
-	"errors"
-	"fmt"
+	"bytes"
 
-	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
 )
 
@@ -34,23 +32,25 @@ func (q *Queue) scanSome(from []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer done()
-	it, err := q.store.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{spaceSchedule + 1}})
+	w, err := newWalk(q.store, from, []byte{spaceSchedule + 1}, q.log)
 	if err != nil {
 		return nil, err
 	}
-	defer it.Close()
-	for range 1000 {
-		if !it.SeekGE(from) {
-			return nil, it.Error()
-		}
-		name, at, err := parsePlace(it.Key())
+	for n := 0; w.valid() && n < 1000; n++ {
+		name, at, err := parsePlace(w.it.Key())
 		if err != nil {
-			return nil, err
+			q.log.Error("queue: a key of the schedule is damaged", zap.Error(err))
+			w.next()
+			continue
 		}
 		q.sched.found(name, at)
 		from = prefixEnd(flowPrefix(spaceSchedule, name))
+		w.seek(from)
 	}
-	return from, nil
+	if !w.valid() {
+		from = nil
+	}
+	return from, w.close()
 }
 
 // found takes in a flow that begins at a slot, unless it is known already.
@@ -80,38 +80,32 @@ func (q *Queue) read(name flowName, from slot, now int64, count int) (head, erro
 	}
 	defer done()
 	prefix := flowPrefix(spaceSchedule, name)
-	it, err := q.store.NewIter(&pebble.IterOptions{
-		LowerBound: from.append(append([]byte(nil), prefix...)),
-		UpperBound: prefixEnd(prefix),
-	})
+	w, err := newWalk(q.store, from.append(bytes.Clone(prefix)), prefixEnd(prefix), q.log)
 	if err != nil {
-		return head{}, fmt.Errorf("queue: reading the schedule of %s: %w", name.domain, err)
-	}
-	h := head{bound: from}
-	err = q.readFrom(it, &h, now, count)
-	if err := errors.Join(err, it.Close()); err != nil {
-		q.log.Error("queue: reading the schedule failed", zap.String("domain", name.domain), zap.Error(err))
 		return head{}, err
 	}
-	return h, nil
+	h := head{bound: from}
+	q.readHead(w, &h, now, count)
+	return h, w.close()
 }
 
-func (q *Queue) readFrom(it *pebble.Iterator, h *head, now int64, count int) error {
-	for ok := it.First(); ok; ok = it.Next() {
-		name, at, err := parsePlace(it.Key())
+func (q *Queue) readHead(w *walk, h *head, now int64, count int) {
+	for ; w.valid(); w.next() {
+		name, at, err := parsePlace(w.it.Key())
 		if err != nil {
-			return err
+			q.log.Error("queue: a key of the schedule is damaged", zap.Error(err))
+			continue
 		}
 		h.bound = at
 		if at.due > now || len(h.entries) == count {
-			return nil
+			return
 		}
-		value, err := it.ValueAndErr()
+		// A value that cannot be read becomes an empty record: Lease then puts it aside.
+		value, err := w.value()
 		if err != nil {
-			return err
+			q.log.Error("queue: a record of the schedule is damaged", zap.Error(err))
 		}
-		h.entries = append(h.entries, &entry{name: name, slot: at, value: append([]byte(nil), value...)})
+		h.entries = append(h.entries, &entry{name: name, slot: at, value: bytes.Clone(value)})
 	}
-	h.all = true
-	return it.Error()
+	h.all = w.err == nil
 }
