@@ -1,0 +1,144 @@
+package admin
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/relay"
+	"github.com/posthaste-mta/posthaste/resolver"
+	"github.com/posthaste-mta/posthaste/smtp"
+)
+
+// startWeb returns a function that gets a page.
+func startWeb(t *testing.T, web *Web) func(path string) (int, string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveOn(t, l, web.Serve)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	return func(path string) (int, string) {
+		answer, err := client.Get("http://" + l.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(body)
+	}
+}
+
+func TestHealth(t *testing.T) {
+	var notReady error
+	get := startWeb(t, &Web{Hostname: "<mail>", Version: "1.0", Ready: func() error { return notReady }, Metrics: prometheus.NewRegistry()})
+	for _, tc := range []struct {
+		path   string
+		reason error
+		status int
+		body   string
+	}{
+		{"/healthz", nil, 200, "ok\n"},
+		{"/readyz", nil, 200, "ready\n"},
+		{"/readyz", errors.New("the disk is full"), 503, "not ready: the disk is full\n"},
+		{"/healthz", errors.New("the disk is full"), 200, "ok\n"},
+		{"/nothing", nil, 404, "404 page not found\n"},
+	} {
+		notReady = tc.reason
+		if status, body := get(tc.path); status != tc.status || body != tc.body {
+			t.Errorf("%s: %d %q", tc.path, status, body)
+		}
+	}
+	if status, body := get("/"); status != 200 || !strings.Contains(body, "posthaste on &lt;mail&gt;") {
+		t.Errorf("index: %d %s", status, body)
+	}
+}
+
+// All metrics with every source there, as Prometheus reads them.
+func TestMetrics(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	if err := Register(reg, fakeSources(t)); err != nil {
+		t.Fatal(err)
+	}
+	get := startWeb(t, &Web{Ready: func() error { return nil }, Metrics: reg})
+	status, body := get("/metrics")
+	if status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	var ours strings.Builder
+	for line := range strings.Lines(body) {
+		if strings.Contains(line, "_bucket") && !strings.Contains(line, "store_sync") {
+			continue // one histogram shows them all
+		}
+		if strings.Contains(line, "posthaste_") {
+			ours.WriteString(goVersion.ReplaceAllString(line, `goversion="go"`))
+		}
+	}
+	golden(t, "metrics", ours.String())
+	if !strings.Contains(body, "go_goroutines") || !strings.Contains(body, "process_cpu_seconds_total") {
+		t.Error("nothing about the process")
+	}
+}
+
+var goVersion = regexp.MustCompile(`goversion="[^"]*"`)
+
+func TestMetricsOfWhatThereIs(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	if err := Register(reg, Sources{Version: "1.0"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reg.Gather(); err != nil {
+		t.Error(err)
+	}
+}
+
+func fakeSources(t *testing.T) Sources {
+	t.Helper()
+	events, err := relay.OpenEventLog(relay.EventLogOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { events.Close() })
+	err = events.Append([]relay.Event{
+		{Type: relay.EventAccepted, Listener: "mx", Size: 100, Recipients: 2, Delays: relay.Delays{BeforeQueue: 3 * time.Millisecond}},
+		{Type: relay.EventRejected, Listener: "mx"},
+		{Type: relay.EventDelivered, Created: start, Timestamp: start.Add(70 * time.Millisecond), Status: message.Status{Code: 250, Remote: true}},
+		{Type: relay.EventDeferred, Status: message.Status{Code: 451}},
+		{Type: relay.EventReport},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Sources{
+		Version: "1.0",
+		Events:  events,
+		Relay: func() RelayMetrics {
+			return RelayMetrics{OpenConnections: 5, IdleConnections: 2, Lanes: 3, Connections: 7, ConnectFailures: 1,
+				TLSSessions: map[string]uint64{"none": 1, "encrypted": 6}}
+		},
+		Queue: func() QueueMetrics {
+			return QueueMetrics{Recipients: map[string]int64{"ready": 4, "held": 1}, Messages: 3, Bytes: 9000,
+				OldestSeconds: map[string]float64{"ready": 1.5}, SyncBounds: []float64{0.001, 0.01}, SyncCounts: []uint64{5, 2, 1}, SyncSum: 0.04,
+				Batches: 8, BatchRequests: 20}
+		},
+		Resolver: func() resolver.Metrics {
+			return resolver.Metrics{RouteHits: 9, RouteMisses: 1, LookupSeconds: resolver.Histogram{Bounds: []float64{0.1}, Counts: []uint64{1, 0}, Sum: 0.02}}
+		},
+		Servers: map[string]func() smtp.ServerMetrics{
+			"mx":         func() smtp.ServerMetrics { return smtp.ServerMetrics{Connections: 10, OpenConnections: 2} },
+			"submission": func() smtp.ServerMetrics { return smtp.ServerMetrics{Connections: 1, OpenConnections: 1} },
+		},
+	}
+}
