@@ -10,9 +10,15 @@ import (
 // cli is the grammar of the command line. Each command is a struct with a Run method in the file
 // of its name; its Help method holds examples.
 type cli struct {
-	Check    checkCmd    `cmd:"" help:"Check a configuration file and print the effective settings." group:"Running"`
-	Sendmail sendmailCmd `cmd:"" passthrough:"" help:"Submit a message, as the classic sendmail command." group:"Sending"`
-	Version  versionCmd  `cmd:"" help:"Print the version." group:"Running"`
+	Check    checkCmd    `cmd:"" group:"Run" help:"Check a configuration file and print the effective settings."`
+	Version  versionCmd  `cmd:"" group:"Run" help:"Print the version."`
+	Sendmail sendmailCmd `cmd:"" group:"Send" passthrough:"" help:"Submit a message, as the classic sendmail command."`
+	Queue    queueCmd    `cmd:"" group:"Steer a running daemon" help:"List, show, retry, hold, release, drop or bounce queued mail."`
+	Trace    traceCmd    `cmd:"" group:"Steer a running daemon" help:"Print the life of a message step by step."`
+	Resolve  resolveCmd  `cmd:"" group:"Steer a running daemon" help:"Show where a domain's mail would go, and why."`
+	Audit    auditCmd    `cmd:"" group:"Steer a running daemon" help:"Prove that accepted = ended + queued."`
+	Backup   backupCmd   `cmd:"" group:"Steer a running daemon" help:"Copy the queue while mail goes on."`
+	Verify   verifyCmd   `cmd:"" group:"Measure and prove" help:"Check a backup, or the queue of a stopped daemon."`
 }
 
 const cliDescription = `An outbound mail relay: mail comes in over SMTP, is safe on disk before it is

@@ -63,8 +63,10 @@ func sendmail(p process, args []string) (exitCode int) {
 		case 'i': // newaliases: there are no aliases to make
 		case 'h':
 			_, err = fmt.Fprintln(p.stdout, sendmailUsage)
-		default:
-			err = withCode(exitUsage, fmt.Errorf("mode %c is not there", opt.mode))
+		case 'p':
+			err = printQueue(p, opt)
+		case 'q':
+			err = flushQueue(p, opt)
 		}
 	}
 	if err != nil {
