@@ -54,8 +54,7 @@ type Config struct {
 	// DenyPrefixes wins. Next hops that the operator named are not looked at.
 	DenyPrefixes, AllowPrefixes []netip.Prefix
 
-	// Dial opens the connections to servers, network "udp" or "tcp"; nil: that of a net.Dialer. One for
-	// "udp" must give each question a source port that cannot be guessed.
+	// Dial opens the connections to servers, network "udp" or "tcp"; nil: sockets. One for "udp" must give each question a source port that cannot be guessed.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Now tells the time for everything kept in memory; nil: time.Now.
 	Now func() time.Time

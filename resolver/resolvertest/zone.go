@@ -133,12 +133,12 @@ func addLine(names map[string]*node, f []string) error {
 	if bad, ok := faults[f[0]]; ok {
 		return n.addFault(bad, f[1:])
 	}
+	if len(f) == 1 {
+		return fmt.Errorf("%s: nothing behind %s", name, f[0])
+	}
 	rr, err := dns.NewRR(fmt.Sprintf("%s. %d IN %s", name, ttl, strings.Join(f, " ")))
 	if err != nil {
 		return err
-	}
-	if rr == nil {
-		return fmt.Errorf("%s: no record", name)
 	}
 	t := rr.Header().Rrtype
 	n.records[t] = append(n.records[t], rr)
