@@ -54,6 +54,9 @@ type answer struct {
 	err       error  // why, when failed
 }
 
+// weight is how much an answer counts in the cache: a record is one, and so is the lack of records.
+func (a *answer) weight() int { return max(1, len(a.mx)+len(a.addrs)+len(a.aliases)) }
+
 // mxRecord is one MX record; host is in lower case without the final dot, "" for the root.
 type mxRecord struct {
 	preference uint16

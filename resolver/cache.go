@@ -187,7 +187,7 @@ func (c *cache) keep(q question, a *answer) result {
 	if a.outcome != failed {
 		e := entry{answer: a, freshUntil: now.Add(c.lifetime(a))}
 		e.staleUntil = e.freshUntil.Add(c.cfg.MaxStale)
-		c.entries.put(q, e)
+		c.entries.put(q, e, e.answer.weight())
 		return result{answer: a, expires: e.freshUntil}
 	}
 	if c.ctx.Err() != nil { // nobody failed but us
@@ -198,7 +198,7 @@ func (c *cache) keep(q question, a *answer) result {
 		return c.extend(q, old)
 	}
 	e := entry{answer: a, freshUntil: now.Add(c.cfg.FailureTTL)}
-	c.entries.put(q, e)
+	c.entries.put(q, e, e.answer.weight())
 	return result{answer: a, expires: e.freshUntil}
 }
 
@@ -227,7 +227,7 @@ func (c *cache) staleEntry(q question) (entry, bool) {
 func (c *cache) extend(q question, e entry) result {
 	c.metrics.staleServed.Add(1)
 	e.stale, e.freshUntil = true, c.cfg.Now().Add(staleTTL)
-	c.entries.put(q, e)
+	c.entries.put(q, e, e.answer.weight())
 	return result{answer: e.answer, expires: e.freshUntil, stale: true}
 }
 

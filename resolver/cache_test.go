@@ -210,29 +210,39 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// The cache of the least recently used, against a list kept by hand.
+// The least recently used goes first, against a list kept by hand.
 func TestLRU(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		size := rapid.IntRange(1, 5).Draw(t, "size")
+		size := rapid.IntRange(1, 8).Draw(t, "size")
 		c := newLRU[int, int](size)
-		type pair struct{ key, value int }
-		var model []pair // newest last
-		take := func(key int) (p pair, ok bool) {
-			for i, p := range model {
-				if p.key == key {
+		type item struct{ key, value, weight int }
+		var model []item // newest last
+		take := func(key int) (it item, ok bool) {
+			for i, it := range model {
+				if it.key == key {
 					model = append(model[:i:i], model[i+1:]...)
-					return p, true
+					return it, true
 				}
 			}
-			return p, false
+			return it, false
+		}
+		weight := func() (n int) {
+			for _, it := range model {
+				n += it.weight
+			}
+			return n
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"put": func(t *rapid.T) {
-				p := pair{rapid.IntRange(0, 8).Draw(t, "key"), rapid.Int().Draw(t, "value")}
-				c.put(p.key, p.value)
-				take(p.key)
-				model = append(model, p)
-				model = model[max(0, len(model)-size):]
+				it := item{rapid.IntRange(0, 8).Draw(t, "key"), rapid.Int().Draw(t, "value"), rapid.IntRange(1, 4).Draw(t, "weight")}
+				c.put(it.key, it.value, it.weight)
+				take(it.key)
+				if it.weight > size {
+					return
+				}
+				for model = append(model, it); weight() > size; {
+					model = model[1:]
+				}
 			},
 			"get": func(t *rapid.T) {
 				key := rapid.IntRange(0, 8).Draw(t, "key")
@@ -246,8 +256,8 @@ func TestLRU(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				if c.len() != len(model) {
-					t.Fatalf("%d entries, want %d", c.len(), len(model))
+				if c.len() != len(model) || c.weight != weight() {
+					t.Fatalf("%d entries of weight %d, want %d of %d", c.len(), c.weight, len(model), weight())
 				}
 			},
 		})

@@ -32,7 +32,8 @@ type Config struct {
 	// MaxStale is how long past its end an answer may still be used when the servers fail
 	// (RFC 8767). 0: 24 h; negative: never.
 	MaxStale time.Duration
-	// CacheEntries bounds the cached answers, and the cached routes. 0: 100,000.
+	// CacheEntries bounds what is cached: the records of all answers, and once more the addresses of all
+	// routes. What is not there counts as one. An entry takes about 260 bytes. 0: 100,000.
 	CacheEntries int
 
 	// Routes are the static routes, pattern -> next hop; see ParseNextHop and the table in routes.go

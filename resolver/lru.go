@@ -1,17 +1,18 @@
 package resolver
 
-// lru is a map that forgets what was used longest ago once it holds max entries. It is not safe for
-// concurrent use.
+// lru is a map that forgets what was used longest ago when its values weigh more than max together. It
+// is not safe for concurrent use.
 type lru[K comparable, V any] struct {
-	max   int
-	nodes map[K]*node[K, V]
-	ring  node[K, V] // ring.next is the newest, ring.prev the oldest
+	max, weight int
+	nodes       map[K]*node[K, V]
+	ring        node[K, V] // ring.next is the newest, ring.prev the oldest
 }
 
 type node[K comparable, V any] struct {
 	prev, next *node[K, V]
 	key        K
 	value      V
+	weight     int
 }
 
 func newLRU[K comparable, V any](max int) *lru[K, V] {
@@ -21,7 +22,7 @@ func newLRU[K comparable, V any](max int) *lru[K, V] {
 }
 
 func (c *lru[K, V]) clear() {
-	c.nodes = make(map[K]*node[K, V])
+	c.nodes, c.weight = make(map[K]*node[K, V]), 0
 	c.ring.prev, c.ring.next = &c.ring, &c.ring
 }
 
@@ -40,22 +41,28 @@ func (c *lru[K, V]) get(key K) (v V, ok bool) {
 	return n.value, true
 }
 
-// put sets the value of key and makes it the newest.
-func (c *lru[K, V]) put(key K, v V) {
-	n := c.nodes[key]
-	if n != nil {
-		n.unlink()
-	} else {
-		if len(c.nodes) >= c.max {
-			oldest := c.ring.prev
-			oldest.unlink()
-			delete(c.nodes, oldest.key)
-		}
-		n = &node[K, V]{key: key}
-		c.nodes[key] = n
+// put sets the value of key and makes it the newest. A value that weighs more than max by itself is not
+// kept.
+func (c *lru[K, V]) put(key K, v V, weight int) {
+	if n := c.nodes[key]; n != nil {
+		c.remove(n)
 	}
-	n.value = v
+	if weight > c.max {
+		return
+	}
+	for c.weight+weight > c.max {
+		c.remove(c.ring.prev)
+	}
+	n := &node[K, V]{key: key, value: v, weight: weight}
 	n.link(&c.ring)
+	c.nodes[key] = n
+	c.weight += weight
+}
+
+func (c *lru[K, V]) remove(n *node[K, V]) {
+	n.unlink()
+	delete(c.nodes, n.key)
+	c.weight -= n.weight
 }
 
 func (n *node[K, V]) unlink() { n.prev.next, n.next.prev = n.next, n.prev }

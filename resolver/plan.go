@@ -14,6 +14,15 @@ type plan struct {
 	expires time.Time
 }
 
+// weight is how much the plan counts in the cache: an address is one, and so is a failure.
+func (p *plan) weight() int {
+	n := 0
+	for _, h := range p.route.Hosts {
+		n += len(h.Addrs)
+	}
+	return max(1, n)
+}
+
 // give returns the route for one caller. Hosts of the same preference come in an order of chance
 // (RFC 5321 5.1), and so do a host's addresses of the same family: a name server would turn them round with each
 // answer, but we ask it only once in a while.

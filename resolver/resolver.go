@@ -14,6 +14,8 @@
 //	wire.go       one question by UDP or TCP
 //	packet.go     does the packet belong to the question; answer.go: what does it say
 //	plan.go       the plan as one caller gets it, ties shuffled
+//
+// Explain in explain.go goes the same way and tells each step.
 package resolver
 
 import (
@@ -133,7 +135,7 @@ func (r *Resolver) keep(domain string, pl *plan, table *routeTable) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.table == table {
-		r.plans.put(domain, pl)
+		r.plans.put(domain, pl, pl.weight())
 	}
 }
 

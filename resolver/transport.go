@@ -76,8 +76,22 @@ func serverAddresses(servers []string) ([]string, error) {
 	return addrs, nil
 }
 
+// maxAsk bounds the time for one question, whatever the servers and the settings.
+const maxAsk = 30 * time.Second
+
 // ask puts q to the servers and follows aliases that their answers leave open.
-func (t *transport) ask(ctx context.Context, q question) *answer {
+func (t *transport) ask(parent context.Context, q question) *answer {
+	ctx, cancel := context.WithTimeout(parent, maxAsk)
+	defer cancel()
+	a := t.follow(ctx, q)
+	if a.outcome == failed && ctx.Err() != nil && parent.Err() == nil {
+		a.err = silence(maxAsk)
+	}
+	return a
+}
+
+// follow puts q to the servers, and then what their answers say is asked in truth.
+func (t *transport) follow(ctx context.Context, q question) *answer {
 	var aliases []string
 	ttl, authentic := time.Duration(1<<63-1), true
 	at := q

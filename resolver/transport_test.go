@@ -299,6 +299,19 @@ func TestAllServersSilent(t *testing.T) {
 	})
 }
 
+// However many servers and tries: a question ends.
+func TestAskIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTestTransport(t, network{first: parseZone(t, "example.net SILENT")})
+		tr.attempts = 1000
+		start := time.Now()
+		a := tr.ask(t.Context(), aQuestion)
+		if a.outcome != failed || a.err != silence(maxAsk) || time.Since(start) != maxAsk {
+			t.Errorf("got %v after %v", a.err, time.Since(start))
+		}
+	})
+}
+
 func TestAskEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := newTestTransport(t, network{first: parseZone(t, "example.net SILENT")})
