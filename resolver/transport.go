@@ -79,7 +79,7 @@ func serverAddresses(servers []string) ([]string, error) {
 // maxAsk bounds the time for one question, whatever the servers and the settings.
 const maxAsk = 30 * time.Second
 
-// ask puts q to the servers and follows aliases that their answers leave open.
+// ask puts q to the servers; it always ends.
 func (t *transport) ask(parent context.Context, q question) *answer {
 	ctx, cancel := context.WithTimeout(parent, maxAsk)
 	defer cancel()
@@ -90,7 +90,7 @@ func (t *transport) ask(parent context.Context, q question) *answer {
 	return a
 }
 
-// follow puts q to the servers, and then what their answers say is asked in truth.
+// follow puts q to the servers, and then the alias that their answer ends in, until records or their absence are known.
 func (t *transport) follow(ctx context.Context, q question) *answer {
 	var aliases []string
 	ttl, authentic := time.Duration(1<<63-1), true
