@@ -78,7 +78,7 @@ func (r *fakeRelay) List(ctx context.Context, f queue.Filter, limit int) iter.Se
 
 func (r *fakeRelay) Count(ctx context.Context, f queue.Filter) (queue.Counts, error) {
 	r.filter = f
-	return queue.Counts{Recipients: [4]int64{1, 2, 3, 4}, Messages: 5}, nil
+	return queue.Counts{Recipients: [4]int64{1, 2, 3, 4}, Groups: 5}, nil
 }
 
 func (r *fakeRelay) did(act string, f queue.Filter) (queue.Changed, error) {
@@ -108,7 +108,7 @@ func (r *fakeRelay) Bounce(ctx context.Context, f queue.Filter, reason string) (
 }
 
 func (r *fakeRelay) Audit(ctx context.Context) (queue.Audit, error) {
-	a := queue.Audit{Accepted: 100, Damaged: 1, Queued: 29, Held: 2}
+	a := queue.Audit{Accepted: 100, Damaged: 1, Queued: 25, Held: 2}
 	a.Ended[message.Delivered], a.Ended[message.Bounced], a.Ended[message.Expired] = 60, 8, 2
 	return a, nil
 }

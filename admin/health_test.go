@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/relay"
 	"github.com/posthaste-mta/posthaste/resolver"
 	"github.com/posthaste-mta/posthaste/smtp"
@@ -128,10 +129,11 @@ func fakeSources(t *testing.T) Sources {
 			return RelayMetrics{OpenConnections: 5, IdleConnections: 2, Lanes: 3, Connections: 7, ConnectFailures: 1,
 				TLSSessions: map[string]uint64{"none": 1, "encrypted": 6}}
 		},
-		Queue: func() QueueMetrics {
-			return QueueMetrics{Recipients: map[string]int64{"ready": 4, "held": 1}, Messages: 3, Bytes: 9000,
-				OldestSeconds: map[string]float64{"ready": 1.5}, SyncBounds: []float64{0.001, 0.01}, SyncCounts: []uint64{5, 2, 1}, SyncSum: 0.04,
-				Batches: 8, BatchRequests: 20}
+		Queue: func() queue.Metrics {
+			m := queue.Metrics{Messages: 3, Bytes: 9000, OldestAge: 90 * time.Second, SyncSeconds: 0.04, Batches: 8, BatchRequests: 20}
+			m.Recipients = [queue.NumStates]int64{queue.Active: 4, queue.OnHold: 1, queue.InFlight: 2}
+			m.Syncs[0], m.Syncs[3] = 5, 3
+			return m
 		},
 		Resolver: func() resolver.Metrics {
 			return resolver.Metrics{RouteHits: 9, RouteMisses: 1, LookupSeconds: resolver.Histogram{Bounds: []float64{0.1}, Counts: []uint64{1, 0}, Sum: 0.02}}

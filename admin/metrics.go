@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/relay"
 	"github.com/posthaste-mta/posthaste/resolver"
 	"github.com/posthaste-mta/posthaste/smtp"
@@ -16,7 +17,7 @@ type Sources struct {
 	Version  string
 	Events   *relay.EventLog
 	Relay    func() RelayMetrics
-	Queue    func() QueueMetrics
+	Queue    func() queue.Metrics
 	Resolver func() resolver.Metrics
 	// Servers are the SMTP listeners by name. Their number bounds the label.
 	Servers map[string]func() smtp.ServerMetrics
@@ -43,7 +44,7 @@ type snapshot struct {
 	stats    *relay.EventStats
 	log      *relay.EventLogMetrics
 	relay    *RelayMetrics
-	queue    *QueueMetrics
+	queue    *queue.Metrics
 	resolver *resolver.Metrics
 	servers  map[string]smtp.ServerMetrics
 }
@@ -111,6 +112,9 @@ func newCollector(s Sources) *collector {
 	}
 	return c
 }
+
+// familyKind is counter, gauge or histogram.
+type familyKind func(name, help string, labels []string, read func(*snapshot, *output)) family
 
 func counter(name, help string, labels []string, read func(*snapshot, *output)) family {
 	return family{prometheus.NewDesc("posthaste_"+name, help, labels, nil), prometheus.CounterValue, read}

@@ -7,6 +7,8 @@ import (
 
 // Count tells how many recipients match a filter, by what they wait for.
 type Count struct {
+	// Messages counts a message once for each domain it still has recipients at, and once more for
+	// every part of a very long recipient list: it is never too small.
 	Messages   int64 `json:"messages"`
 	Recipients int64 `json:"recipients"`
 	Ready      int64 `json:"ready"`
@@ -18,7 +20,7 @@ type Count struct {
 func countOf(c queue.Counts) Count {
 	r := c.Recipients
 	return Count{
-		Messages:   c.Messages,
+		Messages:   c.Groups,
 		Recipients: r[queue.Active] + r[queue.Waiting] + r[queue.OnHold] + r[queue.InFlight],
 		Ready:      r[queue.Active], Waiting: r[queue.Waiting],
 		Held: r[queue.OnHold], Delivering: r[queue.InFlight],
@@ -44,14 +46,15 @@ type Audit struct {
 	Held      int64 `json:"held"`    // of those queued
 	// Missing is accepted minus everything else: 0, or mail was lost (positive) or invented.
 	Missing int64 `json:"missing"`
+	// DamagedParts is how many parts of the disk could not be read: what is in them is missing.
+	DamagedParts int `json:"damaged_parts,omitempty"`
 }
 
 func auditOf(a queue.Audit) Audit {
-	r := Audit{
+	return Audit{
 		Accepted: a.Accepted, Delivered: a.Ended[message.Delivered], Bounced: a.Ended[message.Bounced],
 		Expired: a.Ended[message.Expired], Dropped: a.Ended[message.Dropped],
 		Damaged: a.Damaged, Queued: a.Queued, Held: a.Held,
+		Missing: a.Unaccounted(), DamagedParts: a.DamagedParts,
 	}
-	r.Missing = r.Accepted - r.Delivered - r.Bounced - r.Expired - r.Dropped - r.Damaged - r.Queued
-	return r
 }
