@@ -36,7 +36,7 @@ func (e *entry) size() int64 {
 }
 
 const (
-	windowMax   = 2048 // entries of one flow in memory
+	windowCount = 2048 // entries of one flow in memory
 	refillCount = 256  // entries read from disk at once
 	refillFew   = 8    // the same when the windows' memory is used up
 )
@@ -101,7 +101,7 @@ func (s *schedule) add(f *flow, e *entry, now int64) {
 	switch {
 	case e.due > now:
 		s.truncate(f, at)
-	case len(f.window) > windowMax || s.windowBytes > s.windowLimit:
+	case len(f.window) > s.windowCount || s.windowBytes > s.windowLimit:
 		s.truncate(f, len(f.window)-1)
 	}
 }
@@ -151,9 +151,9 @@ func compareSlot(e *entry, s slot) int { return e.slot.compare(s) }
 // while reading.
 func (s *schedule) refill(f *flow, now int64) {
 	f.refilling = true
-	from, count := f.bound, refillCount
+	from, count := f.bound, s.refillCount
 	if s.windowBytes > s.windowLimit/4*3 {
-		count = refillFew
+		count = min(count, refillFew)
 	}
 	s.mu.Unlock()
 	head, err := s.read(f.name, from, now, count)

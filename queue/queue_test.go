@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,9 +13,16 @@ import (
 )
 
 // testTime is a clock that moves when told to.
-type testTime struct{ us int64 }
+type testTime struct{ us atomic.Int64 }
 
-func newTestTime() *testTime { return &testTime{us: 1_800_000_000_000_000} }
+func newTestTime() *testTime {
+	c := new(testTime)
+	c.us.Store(1_800_000_000_000_000)
+	return c
+}
+
+func (c *testTime) now() time.Time       { return fromMicros(c.us.Load()) }
+func (c *testTime) pass(d time.Duration) { c.us.Add(d.Microseconds()) }
 
 func openTest(t testing.TB, o Options) *Queue {
 	t.Helper()

@@ -30,6 +30,7 @@ type schedule struct {
 	refilled *sync.Cond
 
 	windowBytes, windowLimit int64
+	windowCount, refillCount int
 	cache                    contentCache
 	leased                   int64 // recipients
 
@@ -60,7 +61,7 @@ func newSchedule(now func() int64, windowLimit, cacheLimit int64, weights [messa
 		now: now, weights: weights,
 		domains: make(map[string]*domain), flows: make(map[flowName]*flow),
 		busy: make(map[ticket]busyState), wake: make(chan struct{}, 1),
-		windowLimit: windowLimit, cache: contentCache{limit: cacheLimit},
+		windowLimit: windowLimit, windowCount: windowCount, refillCount: refillCount, cache: contentCache{limit: cacheLimit},
 	}
 	s.refilled = sync.NewCond(&s.mu)
 	s.due.less = func(a, b *domain) bool { return a.due < b.due }
