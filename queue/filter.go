@@ -64,7 +64,8 @@ func (f *Filter) matchesEnvelope(e *message.Envelope, now time.Time) bool {
 	return matchesAddress(f.Sender, e.Sender)
 }
 
-func (f *Filter) matchesRecipient(r *message.Recipient) bool {
+// MatchesRecipient tells whether the filter selects this recipient of a group that it selects.
+func (f *Filter) MatchesRecipient(r *message.Recipient) bool {
 	return f.Recipient == "" || matchesAddress(f.Recipient, r.Address) ||
 		f.Recipient[0] == '@' && f.Recipient[1:] == r.Domain
 }

@@ -132,7 +132,7 @@ func (q *Queue) examine(c *cursor, w *walk, space byte) (candidate, bool) {
 		return candidate{}, false
 	}
 	for i := range hit.entry.group.recipients {
-		if c.filter.matchesRecipient(&hit.entry.group.recipients[i]) {
+		if c.filter.MatchesRecipient(&hit.entry.group.recipients[i]) {
 			return hit, true
 		}
 	}
@@ -179,7 +179,7 @@ func (q *Queue) List(ctx context.Context, f Filter, limit int) iter.Seq2[Entry, 
 					continue
 				}
 				for i := range hit.entry.group.recipients {
-					if !f.matchesRecipient(&hit.entry.group.recipients[i]) {
+					if !f.MatchesRecipient(&hit.entry.group.recipients[i]) {
 						continue
 					}
 					if !yield(q.newEntry(hit, i, now), nil) {
@@ -234,7 +234,7 @@ func (q *Queue) matching(f *Filter, c candidate) int64 {
 	}
 	n := int64(0)
 	for i := range c.entry.group.recipients {
-		if f.matchesRecipient(&c.entry.group.recipients[i]) {
+		if f.MatchesRecipient(&c.entry.group.recipients[i]) {
 			n++
 		}
 	}

@@ -15,12 +15,13 @@ import (
 type Changed struct{ Recipients, Skipped int64 }
 
 // Operators' acts lease what they act on, a few hundred groups at a time: so nothing can be in
-// delivery and changed at once, and delivery goes on between.
+// delivery and changed at once, and delivery goes on between. each, which may be nil, is given the entries
+// that were changed, batch by batch, when that is durable.
 
 // Retry makes what matches and waits for a later time due now. Held mail stays held.
-func (q *Queue) Retry(ctx context.Context, f Filter) (Changed, error) {
+func (q *Queue) Retry(ctx context.Context, f Filter, each func([]Entry)) (Changed, error) {
 	f.Held = new(bool)
-	return q.act(ctx, f, func(l *Lease) (*outcome, int64) {
+	return q.act(ctx, f, each, func(l *Lease) (*outcome, int64) {
 		now := micros(q.now())
 		if l.entry.due <= now {
 			return nil, 0
@@ -33,9 +34,9 @@ func (q *Queue) Retry(ctx context.Context, f Filter) (Changed, error) {
 
 // Hold keeps what matches from delivery until Resume. It holds whole groups: the other recipients
 // of the same message at the same domain too.
-func (q *Queue) Hold(ctx context.Context, f Filter) (Changed, error) {
+func (q *Queue) Hold(ctx context.Context, f Filter, each func([]Entry)) (Changed, error) {
 	f.Held = new(bool)
-	return q.act(ctx, f, func(l *Lease) (*outcome, int64) {
+	return q.act(ctx, f, each, func(l *Lease) (*outcome, int64) {
 		o := l.newOutcome()
 		o.moveTo(spaceHeld, l.entry.due, l.entry.group)
 		return o, int64(l.entry.count)
@@ -43,35 +44,18 @@ func (q *Queue) Hold(ctx context.Context, f Filter) (Changed, error) {
 }
 
 // Resume ends a hold: the group is due as it was before.
-func (q *Queue) Resume(ctx context.Context, f Filter) (Changed, error) {
+func (q *Queue) Resume(ctx context.Context, f Filter, each func([]Entry)) (Changed, error) {
 	held := true
 	f.Held = &held
-	return q.act(ctx, f, func(l *Lease) (*outcome, int64) {
+	return q.act(ctx, f, each, func(l *Lease) (*outcome, int64) {
 		o := l.newOutcome()
 		o.moveTo(spaceSchedule, l.entry.due, l.entry.group)
 		return o, int64(l.entry.count)
 	})
 }
 
-// Drop ends the recipients that match, held or not, without a bounce.
-func (q *Queue) Drop(ctx context.Context, f Filter) (Changed, error) {
-	return q.act(ctx, f, func(l *Lease) (*outcome, int64) {
-		s := Settlement{Lease: l, Statuses: make([]message.Status, len(l.Recipients))}
-		dropped := int64(0)
-		for i := range l.Recipients {
-			r := message.Deferred
-			if f.matchesRecipient(&l.Recipients[i]) {
-				r = message.Dropped
-				dropped++
-			}
-			s.Results = append(s.Results, r)
-		}
-		return s.outcome(), dropped
-	})
-}
-
 // LeaseMatching leases up to limit groups that match f whether they are due or held or not, for
-// acts that need more than the queue, such as a bounce. A filter by recipient leases the whole
+// acts that end mail, whose events must be written first. A filter by recipient leases the whole
 // group; the caller settles the others as deferred. What is released will be found again.
 func (q *Queue) LeaseMatching(ctx context.Context, f Filter, limit int) ([]*Lease, Changed, error) {
 	var leases []*Lease
@@ -101,7 +85,7 @@ func (q *Queue) LeaseMatching(ctx context.Context, f Filter, limit int) ([]*Leas
 }
 
 // act leases everything that matches and changes it, one batch for each step of the search.
-func (q *Queue) act(ctx context.Context, f Filter, change func(*Lease) (*outcome, int64)) (Changed, error) {
+func (q *Queue) act(ctx context.Context, f Filter, each func([]Entry), change func(*Lease) (*outcome, int64)) (Changed, error) {
 	var n Changed
 	c := newCursor(f, true)
 	for {
@@ -115,6 +99,7 @@ func (q *Queue) act(ctx context.Context, f Filter, change func(*Lease) (*outcome
 		r := &request{}
 		changed := int64(0)
 		var leases []*Lease
+		var entries []Entry
 		for _, hit := range found {
 			l, skipped := q.claim(hit)
 			n.Skipped += skipped
@@ -130,6 +115,9 @@ func (q *Queue) act(ctx context.Context, f Filter, change func(*Lease) (*outcome
 			r.outcomes = append(r.outcomes, o)
 			r.bytes += len(o.value)
 			changed += count
+			if each != nil {
+				entries = q.appendEntries(entries, hit)
+			}
 		}
 		if len(leases) == 0 {
 			continue
@@ -141,7 +129,19 @@ func (q *Queue) act(ctx context.Context, f Filter, change func(*Lease) (*outcome
 			return n, err
 		}
 		n.Recipients += changed
+		if each != nil {
+			each(entries)
+		}
 	}
+}
+
+// appendEntries appends an entry for each recipient of a group.
+func (q *Queue) appendEntries(entries []Entry, hit candidate) []Entry {
+	now := micros(q.now())
+	for i := range hit.entry.group.recipients {
+		entries = append(entries, q.newEntry(hit, i, now))
+	}
+	return entries
 }
 
 // claim leases a group that a search found. It returns nil if it is in delivery, with the number of

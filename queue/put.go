@@ -14,7 +14,7 @@ import (
 // is zero, env.Size, and env.ArrivedAt if that is zero. Errors are ErrFull, ErrFailed, ErrClosed, or
 // ctx's error if it ended before the message was handed to the store.
 func (q *Queue) Put(ctx context.Context, env *message.Envelope, rcpts []message.Recipient, content []byte) (message.ID, error) {
-	if err := q.space.check(q.now(), q.gauge.messages.Load(), q.gauge.bytes.Load()); err != nil {
+	if err := q.Full(); err != nil {
 		return 0, err
 	}
 	p, err := q.newIncoming(env, rcpts, content)
@@ -26,6 +26,11 @@ func (q *Queue) Put(ctx context.Context, env *message.Envelope, rcpts []message.
 		return 0, err
 	}
 	return env.ID, nil
+}
+
+// Full returns a *FullError while new mail is turned away for want of room, nil otherwise.
+func (q *Queue) Full() error {
+	return q.space.check(q.now(), q.gauge.messages.Load(), q.gauge.bytes.Load())
 }
 
 // NewID returns an ID for use with Put, for callers that need it beforehand.
