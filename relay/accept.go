@@ -95,6 +95,4 @@ func (r *Relay) accepted(s *session, env *message.Envelope, now time.Time) {
 	if err := r.events.Append(event[:]); err != nil {
 		r.metrics.eventsLost.Add(1)
 	}
-	r.metrics.acceptedMessages.Add(1)
-	r.metrics.acceptedRecipients.Add(uint64(len(s.recipients)))
 }

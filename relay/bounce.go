@@ -100,7 +100,6 @@ func (r *Relay) addReport(p *Policy, kind message.ReportKind, rcpts []message.Re
 		Domain: report.Recipients[0].Domain, Tenant: env.Tenant, Class: report.Envelope.Class,
 		Size: report.Envelope.Size, Timestamp: now, Created: now,
 	})
-	r.metrics.reports.Add(1)
 }
 
 // stormGuard counts reports by address, bounded in memory.

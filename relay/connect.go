@@ -49,6 +49,9 @@ func (c *connector) connect(ctx context.Context) (*peer, *peerFacts, message.Sta
 	for _, late := range []bool{false, true} {
 		for _, host := range c.route.Hosts {
 			for _, addr := range host.Addrs {
+				if c.limits.Port != 0 && (c.route.Kind == resolver.KindMX || c.route.Kind == resolver.KindImplicit) {
+					addr = netip.AddrPortFrom(addr.Addr(), c.limits.Port)
+				}
 				if dead := c.relay.hosts.get(addr).dead.After(c.start); dead != late {
 					continue
 				}
@@ -138,10 +141,16 @@ func (c *connector) open(ctx context.Context, host resolver.Host, addr netip.Add
 	if client.Extensions().ESMTP {
 		facts.protocol = "ESMTP"
 	}
+	level := TLSClear
 	if state, ok := client.TLS(); ok {
 		facts.protocol += "S"
 		facts.tls, facts.cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
+		level = TLSEncrypted
+		if len(state.VerifiedChains) > 0 {
+			level = TLSVerified
+		}
 	}
+	c.relay.metrics.tls[level].Add(1)
 	facts.connectTook = time.Since(c.start)
 	facts.steps = c.steps
 	return &peer{client: client, addr: addr, facts: facts, again: facts.again()}, nil
@@ -153,8 +162,9 @@ func (c *connector) clientConfig(notes hostNotes) smtp.ClientConfig {
 	if c.source.EHLO != "" {
 		cfg.Hostname = c.source.EHLO
 	}
-	cfg.DisablePipelining = cfg.DisablePipelining || notes.lockstep.After(c.start)
-	cfg.DisableChunking = cfg.DisableChunking || notes.noChunking.After(c.start)
+	cfg.Timeouts = smtp.Timeouts(c.limits.Phases)
+	cfg.DisablePipelining = c.limits.NoPipelining || notes.lockstep.After(c.start)
+	cfg.DisableChunking = c.limits.NoChunking || notes.noChunking.After(c.start)
 	return cfg
 }
 

@@ -29,7 +29,7 @@ type hostNotes struct {
 	classic  time.Time // it chokes on the large post-quantum ClientHello: offer classic curves only
 	dead     time.Time // no connection could be made: try it after the others
 	lockstep time.Time // it lost its way in pipelined commands
-	// noChunking: it offers CHUNKING and does not know BDAT
+	// It offers CHUNKING and does not know BDAT.
 	noChunking time.Time
 }
 

@@ -149,15 +149,28 @@ func (t *laneTable) domainsOf(site string) []string {
 	return domains
 }
 
-// resume ends the suspension of the lanes that serve domain: an operator wants it tried now.
-func (t *laneTable) resume(domain string) {
+// resume ends the suspension of all lanes: an operator wants mail tried now.
+func (t *laneTable) resume() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, l := range t.lanes {
-		if l.known[domain] != nil {
-			l.mu.Lock()
-			l.suspendedUntil = time.Time{}
-			l.mu.Unlock()
-		}
+		l.mu.Lock()
+		l.suspendedUntil = time.Time{}
+		l.mu.Unlock()
 	}
+}
+
+// count returns how many lanes there are, and how many of them are suspended.
+func (t *laneTable) count() (lanes, suspended int) {
+	now := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.lanes {
+		l.mu.Lock()
+		if now.Before(l.suspendedUntil) {
+			suspended++
+		}
+		l.mu.Unlock()
+	}
+	return len(t.lanes), suspended
 }

@@ -1,35 +1,56 @@
 package relay
 
-import (
-	"sync/atomic"
+import "sync/atomic"
 
-	"github.com/posthaste-mta/posthaste/message"
+// Metrics are counts since the relay began, and gauges where so named. What events tell (accepted, delivered,
+// deferred, latencies) the event log counts: see EventLog.Stats.
+type Metrics struct {
+	Connections     uint64 // dialled
+	ConnectFailures uint64 // of those, the ones that came to no service
+	TLSSessions     [NumTLSLevels]uint64
+	Suspensions     uint64 // times that a site was left alone because it did not answer
+	ReportsWithheld uint64 // over the limit against storms
+	LeaseErrors     uint64 // groups that could not be read from the queue
+	EventsLost      uint64 // events of refusals and acceptances that the log could not take; never an end
+
+	OpenConnections, IdleConnections int // gauges; idle ones are open too
+	Lanes, SuspendedLanes            int // gauges
+}
+
+// TLSLevel says how well a connection is secured.
+type TLSLevel uint8
+
+const (
+	TLSClear     TLSLevel = iota // not at all
+	TLSEncrypted                 // with any certificate
+	TLSVerified                  // with a certificate that names the host
+	NumTLSLevels
 )
+
+// String returns the level's name in metrics.
+func (l TLSLevel) String() string { return [...]string{"none", "encrypted", "verified"}[l] }
 
 // counters are what the relay counts while it runs.
 type counters struct {
-	acceptedMessages   atomic.Uint64
-	acceptedRecipients atomic.Uint64
-	rejected           atomic.Uint64
-	results            [message.NumResults]atomic.Uint64
-	reports            atomic.Uint64
-	reportsWithheld    atomic.Uint64
-	connections        atomic.Uint64
-	connectFailures    atomic.Uint64
-	suspensions        atomic.Uint64
-	leaseErrors        atomic.Uint64
-	eventsLost         atomic.Uint64
-	tlsSessions        [3]atomic.Uint64 // by tlsLevel
-	attempts           [6]atomic.Uint64 // by class of the reply: 0 for none, 2, 4, 5
+	connections, connectFailures atomic.Uint64
+	tls                          [NumTLSLevels]atomic.Uint64
+	suspensions                  atomic.Uint64
+	reportsWithheld              atomic.Uint64
+	leaseErrors, eventsLost      atomic.Uint64
 }
 
-// count adds the results of outcomes that have been recorded.
-func (c *counters) count(batch []outcome) {
-	for _, o := range batch {
-		for result, n := range o.results {
-			if n > 0 {
-				c.results[result].Add(uint64(n))
-			}
-		}
+// Metrics returns the counts so far.
+func (r *Relay) Metrics() Metrics {
+	c := &r.metrics
+	m := Metrics{
+		Connections: c.connections.Load(), ConnectFailures: c.connectFailures.Load(),
+		Suspensions: c.suspensions.Load(), ReportsWithheld: c.reportsWithheld.Load(),
+		LeaseErrors: c.leaseErrors.Load(), EventsLost: c.eventsLost.Load(),
 	}
+	for i := range m.TLSSessions {
+		m.TLSSessions[i] = c.tls[i].Load()
+	}
+	m.OpenConnections, m.IdleConnections = r.slots.used()
+	m.Lanes, m.SuspendedLanes = r.lanes.count()
+	return m
 }

@@ -49,11 +49,7 @@ func (c *recorder) close() { c.once.Do(func() { close(c.in) }) }
 // run records until close. It returns early when an outcome cannot be recorded.
 func (c *recorder) run() error {
 	defer close(c.done)
-	var (
-		events      []Event
-		settlements []queue.Settlement
-		batch       []outcome
-	)
+	var batch []outcome
 	for first := range c.in {
 		batch = append(batch[:0], first)
 	gather:
@@ -68,20 +64,23 @@ func (c *recorder) run() error {
 				break gather
 			}
 		}
-		events, settlements = events[:0], settlements[:0]
-		for _, o := range batch {
-			events = append(events, o.events...)
-			settlements = append(settlements, o.settlement)
-		}
-		if err := c.commit(events, settlements); err != nil {
+		if err := c.commitNow(batch); err != nil {
 			return err
 		}
-		c.relay.metrics.count(batch)
-		clear(events)
-		clear(settlements)
 		clear(batch)
 	}
 	return nil
+}
+
+// commitNow records a batch and returns when it is durable.
+func (c *recorder) commitNow(batch []outcome) error {
+	events := make([]Event, 0, 2*len(batch))
+	settlements := make([]queue.Settlement, 0, len(batch))
+	for i := range batch {
+		events = append(events, batch[i].events...)
+		settlements = append(settlements, batch[i].settlement)
+	}
+	return c.commit(events, settlements)
 }
 
 // commit writes one batch. A full disk under the event log is waited out; delivery pauses meanwhile.

@@ -142,7 +142,6 @@ func intakeReply(err error) *gosmtp.SMTPError {
 // reject tells the event log of a refusal and returns it as the reply. The log is written within its flush
 // interval: nothing of ours depends on a rejection.
 func (s *session) reject(sender, rcpt string, e *gosmtp.SMTPError) error {
-	s.relay.metrics.rejected.Add(1)
 	event := Event{
 		Type: EventRejected, Sender: sender, Recipient: rcpt, Domain: message.DomainOf(rcpt),
 		Status:   message.Status{Code: e.Code, Enhanced: message.EnhancedCode(e.EnhancedCode), Text: e.Message},

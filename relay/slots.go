@@ -82,9 +82,9 @@ func (s *slots) resume(w *worker) {
 	}
 }
 
-// used returns how many connections there are.
-func (s *slots) used() int {
+// used returns how many connections there are, and how many of them are idle.
+func (s *slots) used() (open, idle int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.limit - s.free
+	return s.limit - s.free, s.idle.Len()
 }

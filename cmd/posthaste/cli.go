@@ -10,6 +10,8 @@ import (
 // cli is the grammar of the command line. Each command is a struct with a Run method in the file
 // of its name; its Help method holds examples.
 type cli struct {
+	Up       upCmd       `cmd:"" group:"Run" help:"Run a relay with a small world around it: nothing leaves the machine."`
+	Serve    serveCmd    `cmd:"" group:"Run" help:"Run the relay."`
 	Check    checkCmd    `cmd:"" group:"Run" help:"Check a configuration file and print the effective settings."`
 	Version  versionCmd  `cmd:"" group:"Run" help:"Print the version."`
 	Sendmail sendmailCmd `cmd:"" group:"Send" passthrough:"" help:"Submit a message, as the classic sendmail command."`
@@ -17,6 +19,7 @@ type cli struct {
 	Trace    traceCmd    `cmd:"" group:"Steer a running daemon" help:"Print the life of a message step by step."`
 	Resolve  resolveCmd  `cmd:"" group:"Steer a running daemon" help:"Show where a domain's mail would go, and why."`
 	Audit    auditCmd    `cmd:"" group:"Steer a running daemon" help:"Prove that accepted = ended + queued."`
+	Reload   reloadCmd   `cmd:"" group:"Steer a running daemon" help:"Read the configuration again."`
 	Backup   backupCmd   `cmd:"" group:"Steer a running daemon" help:"Copy the queue while mail goes on."`
 	Verify   verifyCmd   `cmd:"" group:"Measure and prove" help:"Check a backup, or the queue of a stopped daemon."`
 }

@@ -69,8 +69,8 @@ func (c *actFlags) act(p process, act admin.Act, all bool, reason string) error 
 			return json.NewEncoder(p.stdout).Encode(n)
 		}
 		if !c.JSON {
-			fmt.Fprintf(p.stdout, "%d recipients of %d messages match: %d ready, %d waiting, %d held, %d in delivery\n",
-				n.Recipients, n.Messages, n.Ready, n.Waiting, n.Held, n.Delivering)
+			fmt.Fprintf(p.stdout, "%d recipients match: %d ready, %d waiting, %d held, %d in delivery\n",
+				n.Recipients, n.Ready, n.Waiting, n.Held, n.Delivering)
 		}
 		if c.DryRun || n.Recipients == 0 {
 			return nil

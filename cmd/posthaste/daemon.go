@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/posthaste-mta/posthaste/queue"
+	"github.com/posthaste-mta/posthaste/relay"
+	"github.com/posthaste-mta/posthaste/resolver"
+	"github.com/posthaste-mta/posthaste/smtp"
+)
+
+// daemon is a running relay with all its engines, for serve and up.
+type daemon struct {
+	cfg      *Config
+	path     string // of the configuration file; "" when there is none to read again
+	log      *zap.Logger
+	queue    *queue.Queue
+	resolver *resolver.Resolver
+	events   *relay.EventLog
+	relay    *relay.Relay
+	doors    []*door
+	office   *office // the HTTP listener and the control socket
+}
+
+// door is one SMTP listener with its server.
+type door struct {
+	Listener
+	sockets     []net.Listener // several only when systemd opened them
+	server      *smtp.Server
+	certificate *reloadingCertificate
+}
+
+// daemonOptions is what up has that serve has not.
+type daemonOptions struct {
+	sinks []relay.EventSink
+}
+
+// newDaemon builds every engine and binds every socket, in the order in which they need each other. On an
+// error nothing is left open.
+func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d *daemon, err error) {
+	d = &daemon{cfg: cfg, path: path, log: log}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return d, fmt.Errorf("data_dir: %w", err)
+	}
+	if d.queue, err = queue.Open(queueOptions(cfg, log)); err != nil {
+		return d, err
+	}
+	if d.resolver, err = resolver.New(resolverConfig(cfg)); err != nil {
+		return d, err
+	}
+	events := eventLogOptions(cfg, log)
+	events.Sinks = append(events.Sinks, opt.sinks...)
+	if d.events, err = relay.OpenEventLog(events); err != nil {
+		return d, err
+	}
+	policy, err := relayPolicy(cfg)
+	if err != nil {
+		return d, err
+	}
+	d.relay = relay.New(relay.Config{
+		Hostname: cfg.Hostname, Queue: d.queue, Router: d.resolver, Events: d.events,
+		Log: log.Named("relay"), MaxConnections: cfg.Delivery.MaxConnections,
+	}, policy)
+	if err := d.openDoors(); err != nil {
+		return d, err
+	}
+	d.office, err = openOffice(d)
+	return d, err
+}
+
+func (d *daemon) openDoors() error {
+	memory := smtp.NewBudget(int64(d.cfg.Limits.MessageMemory))
+	passed, err := passedListeners()
+	if err != nil {
+		return err
+	}
+	for _, l := range d.cfg.Listeners {
+		door := &door{Listener: l}
+		if l.TLS != "none" {
+			if door.certificate, err = newReloadingCertificate(l.Cert, l.Key); err != nil {
+				return fmt.Errorf("listener %s: %w", l.Name, err)
+			}
+		}
+		if door.sockets, err = l.bind(passed); err != nil {
+			return fmt.Errorf("listener %s: %w", l.Name, err)
+		}
+		d.doors = append(d.doors, door)
+		door.server = &smtp.Server{
+			Backend: &relay.Intake{Relay: d.relay, Submission: l.Kind == "submission"},
+			Config:  serverConfig(d.cfg, l, door.certificate, memory, d.log),
+		}
+	}
+	return nil
+}
+
+// bind opens the listener's socket, or takes those that systemd passed for it.
+func (l *Listener) bind(passed map[string][]net.Listener) ([]net.Listener, error) {
+	if l.Address != "systemd" {
+		socket, err := net.Listen("tcp", l.Address)
+		return []net.Listener{socket}, err
+	}
+	if len(passed[l.Name]) == 0 {
+		return nil, errors.New("systemd passed no socket of that FileDescriptorName")
+	}
+	return passed[l.Name], nil
+}
+
+// run serves until ctx ends, then ends in order: no new mail, what is being received and delivered may come to
+// its end within the drain time, everything else waits in the queue for the next start. A second
+// end, of hurry, cuts the drain time short.
+func (d *daemon) run(ctx, hurry context.Context) error {
+	var work sync.WaitGroup
+	failed := make(chan error, 64)
+	for _, door := range d.doors {
+		for _, socket := range door.sockets {
+			work.Go(func() {
+				if err := door.server.Serve(socket); !errors.Is(err, smtp.ErrServerClosed) {
+					failed <- fmt.Errorf("listener %s: %w", door.Name, err)
+				}
+			})
+		}
+	}
+	work.Go(func() { d.office.serve(failed) })
+	relaying, stopRelaying := context.WithCancel(context.Background())
+	defer stopRelaying()
+	work.Go(func() {
+		if err := d.relay.Run(relaying, d.cfg.Shutdown.Drain.Duration); err != nil {
+			failed <- err
+		}
+	})
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	case <-d.queue.Failed():
+		err = d.queue.Err()
+	}
+	d.log.Info("ending", zap.Duration("drain", d.cfg.Shutdown.Drain.Duration), zap.Error(err))
+	drain, cancel := context.WithTimeout(hurry, d.cfg.Shutdown.Drain.Duration)
+	defer cancel()
+	d.closeDoors(drain)
+	stopRelaying()
+	stop := context.AfterFunc(hurry, d.relay.Abort)
+	defer stop()
+	d.office.stop()
+	work.Wait()
+	return errors.Join(err, d.close())
+}
+
+// closeDoors stops taking mail. Transactions under way may end, for as long as ctx lasts.
+func (d *daemon) closeDoors(ctx context.Context) {
+	var closing sync.WaitGroup
+	for _, door := range d.doors {
+		closing.Go(func() {
+			if err := door.server.Shutdown(ctx); err != nil {
+				d.log.Warn("connections cut at the end", zap.String("listener", door.Name), zap.Error(err))
+			}
+		})
+	}
+	closing.Wait()
+}
+
+// close frees what newDaemon made, in the opposite order.
+func (d *daemon) close() error {
+	var errs []error
+	if d.office != nil {
+		d.office.close()
+	}
+	for _, door := range d.doors {
+		for _, socket := range door.sockets {
+			if socket != nil {
+				socket.Close()
+			}
+		}
+	}
+	if d.events != nil {
+		errs = append(errs, d.events.Close())
+	}
+	if d.resolver != nil {
+		errs = append(errs, d.resolver.Close())
+	}
+	if d.queue != nil {
+		errs = append(errs, d.queue.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// reload reads the configuration again and puts in force what can change while running: limits of delivery,
+// retry schedules, routes, access, sources, and certificates. On any error nothing changes.
+func (d *daemon) reload() error {
+	if d.path == "" {
+		return errors.New("there is no configuration file to read again")
+	}
+	cfg, _, err := LoadConfig(d.path)
+	if err != nil {
+		return err
+	}
+	policy, err := relayPolicy(cfg)
+	if err != nil {
+		return err
+	}
+	for _, door := range d.doors {
+		if door.certificate != nil {
+			if err := door.certificate.reload(); err != nil {
+				return fmt.Errorf("listener %s: %w", door.Name, err)
+			}
+		}
+	}
+	if err := d.resolver.SetRoutes(cfg.Routes, cfg.SmartHost); err != nil {
+		return err
+	}
+	d.relay.SetPolicy(policy)
+	if err := d.events.Reopen(); err != nil {
+		return err
+	}
+	d.log.Info("configuration read again", zap.String("file", d.path), zap.Time("at", time.Now()))
+	return nil
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"go.uber.org/zap"
+)
+
+// serveCmd is `posthaste serve`.
+type serveCmd struct {
+	Config    string `short:"c" default:"${config}" placeholder:"FILE" help:"The configuration (default ${config})."`
+	LogFormat string `placeholder:"FORMAT" enum:",json,postfix,text" default:"" help:"Write the event log as json, postfix or text, whatever the file says."`
+}
+
+// Help is the long help.
+func (serveCmd) Help() string {
+	return `Runs until SIGTERM or SIGINT; then nothing new is taken, what is under way may end within
+the drain time, and the rest stays in the queue. A second signal ends at once; nothing is lost then
+either. SIGHUP reads the configuration again.
+
+Exit codes: 0 ended as asked, 78 the configuration is wrong, 70 something failed while running.
+
+Examples:
+  posthaste serve --config posthaste.toml
+  posthaste serve -c posthaste.toml --log-format=postfix`
+}
+
+// Run serves.
+func (c *serveCmd) Run(p process) error {
+	cfg, _, err := LoadConfig(c.Config)
+	if err != nil {
+		return configError(err)
+	}
+	if c.LogFormat != "" {
+		cfg.Events.Format = c.LogFormat
+	}
+	log, err := newLogger(cfg)
+	if err != nil {
+		return withCode(exitConfig, err)
+	}
+	defer log.Sync()
+	d, err := newDaemon(cfg, c.Config, log, daemonOptions{})
+	if err != nil {
+		return withCode(exitUnavailable, err)
+	}
+	for _, door := range d.doors {
+		for _, s := range door.sockets {
+			log.Info("listening", zap.String("listener", door.Name), zap.Stringer("address", s.Addr()), zap.String("kind", door.Kind))
+		}
+	}
+	if err := notify(notifyReady); err != nil {
+		log.Warn("systemd was not told", zap.Error(err))
+	}
+	return runDaemon(d)
+}
+
+// runDaemon runs d until a signal ends it.
+func runDaemon(d *daemon) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	hurry, cancelHurry := context.WithCancel(context.Background())
+	defer cancelHurry()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for {
+			select {
+			case s := <-signals:
+				d.onSignal(s, ctx, cancel, cancelHurry)
+			case <-done:
+				return
+			}
+		}
+	}()
+	if err := d.run(ctx, hurry); err != nil {
+		return withCode(exitSoftware, err)
+	}
+	return nil
+}
+
+// onSignal acts on one signal: SIGHUP reloads, a first end drains, a second one hurries.
+func (d *daemon) onSignal(s os.Signal, ctx context.Context, end, hurry func()) {
+	switch {
+	case s == syscall.SIGHUP:
+		if err := d.reload(); err != nil {
+			d.log.Error("configuration not changed", zap.Error(err))
+		}
+	case ctx.Err() == nil:
+		if err := notify(notifyStopping); err != nil {
+			d.log.Warn("systemd was not told", zap.Error(err))
+		}
+		end()
+	default:
+		hurry()
+	}
+}
