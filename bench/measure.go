@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -55,17 +56,23 @@ func NewGroup() *Group {
 // SetRoot names the process at the top of the tree.
 func (g *Group) SetRoot(pid int) { g.root = pid }
 
-// Close removes the control group; its processes must have ended.
+// Close removes the control group. Processes of it that outlived their parent get a moment and are then killed.
 func (g *Group) Close() {
 	if g.dir == nil {
 		return
 	}
 	g.dir.Close()
-	for range 50 {
+	const tries, pause = 200, 20 * time.Millisecond
+	for i := range tries {
 		if os.Remove(g.cgroup) == nil {
 			return
 		}
-		time.Sleep(20 * time.Millisecond) // the kernel takes a moment after the last exit
+		if i > tries/2 {
+			for _, pid := range g.pids() {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		time.Sleep(pause)
 	}
 }
 

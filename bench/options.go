@@ -152,7 +152,7 @@ func (o *Options) subjects() (list []Subject, missing []string, err error) {
 }
 
 // peers are all relays that posthaste can be compared with.
-func peers() []Subject { return []Subject{Postfix{}, Straight{}} }
+func peers() []Subject { return []Subject{Postfix{}, Exim{}, OpenSMTPD{}, Straight{}} }
 
 // adapt puts the options into a scenario.
 func (o *Options) adapt(sc *Scenario) {

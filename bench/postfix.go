@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -180,18 +179,10 @@ tlsmgr unix - - n 1000? 1 tlsmgr
 }
 
 func postfixTransport(set Setting) string {
-	var b strings.Builder
-	if set.NextHop == "" {
-		domains := make([]string, 0, len(set.Table))
-		for d := range set.Table {
-			domains = append(domains, d)
-		}
-		slices.Sort(domains)
-		for _, d := range domains {
-			fmt.Fprintf(&b, "%s smtp:%s\n", d, bracketed(set.Table[d]))
-		}
+	if set.NextHop != "" {
+		return ""
 	}
-	return b.String()
+	return tableText(set.Table, func(domain, addr string) string { return domain + " smtp:" + bracketed(addr) + "\n" })
 }
 
 // bracketed writes host:port as [host]:port, which keeps Postfix from looking up MX records.

@@ -28,7 +28,7 @@ type run struct {
 	set     Setting
 	oracle  *Oracle
 	load    *Loader
-	world   *world.World
+	world   *world.World // nil when smtp-sink receives
 	peak    Peak
 	series  []Point
 	begin   time.Time
@@ -42,11 +42,7 @@ func runScenario(ctx context.Context, opts *Options, sc Scenario, subject Subjec
 	if err := r.prepare(); err != nil {
 		return res, err
 	}
-	defer func() {
-		if !opts.Keep {
-			_ = os.RemoveAll(r.dir)
-		}
-	}()
+	defer r.clean()
 	if sc.Backlog {
 		return res, r.backlog(ctx, &res)
 	}
@@ -87,6 +83,13 @@ func (r *run) prepare() error {
 		NoChunking: r.sc.NoChunking,
 	}
 	return os.Mkdir(r.set.Dir, 0o755)
+}
+
+// clean removes the folder with the relay's queue.
+func (r *run) clean() {
+	if !r.opts.Keep {
+		_ = os.RemoveAll(r.dir)
+	}
 }
 
 // sink is the world of a scenario.
@@ -240,7 +243,7 @@ func trouble(res *Result) string {
 			s += fmt.Sprintf("%d %s; ", n, what)
 		}
 	}
-	note(t.Lost, "lost")
+	note(t.Lost, "not delivered while the bench waited")
 	note(t.Doubled, "doubled")
 	note(t.Corrupted, "corrupted")
 	note(t.Mixed, "mixed up")
