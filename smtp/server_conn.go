@@ -113,6 +113,8 @@ func (c *serverConn) readFailed(err error) {
 		return // all is said
 	}
 	c.done = true
+	idle := c.idle()
+	c.tx = serverTransaction{} // also that its time, which may be up, does not bound our last words
 	switch {
 	case errors.Is(err, errBareLF):
 		c.end(replyBareLF)
@@ -123,7 +125,7 @@ func (c *serverConn) readFailed(err error) {
 		c.end(replyNoMemory)
 	case !isTimeout(err):
 		// The peer is gone.
-	case c.idle() && c.srv.stopping.Load():
+	case idle && c.srv.stopping.Load():
 		c.end(replyShutdown)
 	default:
 		c.srv.metrics.timeouts.Add(1)

@@ -28,20 +28,20 @@ func (c *serverConn) readCommand() ([]byte, error) {
 	}
 	waiting := false
 	for {
+		if unread := c.in.unread(); len(unread) > 0 && unread[0] == tlsHandshake {
+			return nil, errForeign // there may be no line end in it
+		}
+		before := c.in.r
 		line, crlf, ok := c.in.nextLine()
 		switch {
+		case ok && c.in.r-before > maxCommandLine:
+			return nil, errLineTooLong
 		case ok && !crlf:
 			return nil, errBareLF
-		case ok && len(line) > maxCommandLine-2:
-			return nil, errLineTooLong
 		case ok:
 			return line, nil
-		}
-		switch unread := c.in.unread(); {
-		case len(unread) >= maxCommandLine:
+		case len(c.in.unread()) >= maxCommandLine:
 			return nil, c.skipLine()
-		case len(unread) > 0 && unread[0] == tlsHandshake:
-			return nil, errForeign // there may be no line end in it
 		}
 		if !waiting {
 			c.arm()

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	gosmtp "github.com/emersion/go-smtp"
-	"github.com/posthaste-mta/posthaste/message"
 )
 
 // The replies of the server, as they go over the wire.
@@ -96,10 +95,13 @@ func (c *serverConn) refuse(reply string) {
 	c.countError()
 }
 
+// maxNamed bounds how much of a client's word is said back to it.
+const maxNamed = 40
+
 // refuseNaming is refuse for a reply that ends in the client's own word.
 func (c *serverConn) refuseNaming(reply string, word []byte) {
 	c.out = append(c.out, reply...)
-	c.out = append(c.out, message.CleanLine(string(word), 40)...)
+	c.out = appendReplyText(c.out, string(word[:min(len(word), maxNamed)]))
 	c.out = append(c.out, "\r\n"...)
 	c.countError()
 }
