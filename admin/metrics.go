@@ -23,6 +23,12 @@ type Sources struct {
 	Servers map[string]func() smtp.ServerMetrics
 }
 
+// NewRegistry returns a registry of all metrics, for Web.
+func NewRegistry(s Sources) (*prometheus.Registry, error) {
+	reg := prometheus.NewRegistry()
+	return reg, Register(reg, s)
+}
+
 // Register adds all metrics, with those of the process and of Go's runtime, to reg. Every label is
 // bounded: none is an address, a domain or anything else that a peer chooses.
 func Register(reg prometheus.Registerer, s Sources) error {

@@ -30,7 +30,7 @@ type office struct {
 func openOffice(d *daemon) (*office, error) {
 	o := &office{}
 	o.stopping, o.stop = context.WithCancel(context.Background())
-	metrics, err := newMetrics(d)
+	metrics, err := admin.NewRegistry(metricSources(d))
 	if err != nil {
 		return o, err
 	}
