@@ -125,9 +125,9 @@ func fakeSources(t *testing.T) Sources {
 	return Sources{
 		Version: "1.0",
 		Events:  events,
-		Relay: func() RelayMetrics {
-			return RelayMetrics{OpenConnections: 5, IdleConnections: 2, Lanes: 3, Connections: 7, ConnectFailures: 1,
-				TLSSessions: map[string]uint64{"none": 1, "encrypted": 6}}
+		Relay: func() relay.Metrics {
+			return relay.Metrics{OpenConnections: 5, IdleConnections: 2, Lanes: 3, Connections: 7, ConnectFailures: 1,
+				TLSSessions: [relay.NumTLSLevels]uint64{1, 6, 0}}
 		},
 		Queue: func() queue.Metrics {
 			m := queue.Metrics{Messages: 3, Bytes: 9000, OldestAge: 90 * time.Second, SyncSeconds: 0.04, Batches: 8, BatchRequests: 20}

@@ -16,7 +16,7 @@ import (
 type Sources struct {
 	Version  string
 	Events   *relay.EventLog
-	Relay    func() RelayMetrics
+	Relay    func() relay.Metrics
 	Queue    func() queue.Metrics
 	Resolver func() resolver.Metrics
 	// Servers are the SMTP listeners by name. Their number bounds the label.
@@ -49,7 +49,7 @@ type snapshot struct {
 	version  string
 	stats    *relay.EventStats
 	log      *relay.EventLogMetrics
-	relay    *RelayMetrics
+	relay    *relay.Metrics
 	queue    *queue.Metrics
 	resolver *resolver.Metrics
 	servers  map[string]smtp.ServerMetrics

@@ -36,7 +36,7 @@ func eventFamilies() []family {
 			func(s *snapshot, out *output) { out.delays(&s.stats.AcceptSeconds) }),
 		histogram("delivery_latency_seconds", "Time from acceptance to the next hop's 250.", nil,
 			func(s *snapshot, out *output) { out.delays(&s.stats.DeliverySeconds) }),
-		histogram("attempt_duration_seconds", "Time that attempts spent in each phase.", []string{"phase"},
+		histogram("attempt_duration_seconds", "Time that attempts spent in each phase; only of those whose steps are logged.", []string{"phase"},
 			func(s *snapshot, out *output) {
 				for p := range s.stats.PhaseSeconds {
 					out.delays(&s.stats.PhaseSeconds[p], relay.Phase(p).String())

@@ -1,24 +1,16 @@
 package admin
 
-import "github.com/posthaste-mta/posthaste/smtp"
-
-// RelayMetrics is what the delivering side knows beyond its events.
-type RelayMetrics struct {
-	OpenConnections, IdleConnections int64 // gauges; idle ones are open too
-	Lanes                            int64 // gauge: lanes that have mail or connections
-	Suspended                        int64 // gauge: lanes that wait because their site does not answer
-	Connections, ConnectFailures     uint64
-	// TLSSessions counts connections by how they are protected, by name: none, encrypted, verified.
-	TLSSessions     map[string]uint64
-	ReportsWithheld uint64 // against storms
-}
+import (
+	"github.com/posthaste-mta/posthaste/relay"
+	"github.com/posthaste-mta/posthaste/smtp"
+)
 
 func relayFamilies() []family {
 	return []family{
 		gauge("lanes", "Pairs of source and site that have mail or connections.", nil,
 			func(s *snapshot, out *output) { out.value(float64(s.relay.Lanes)) }),
 		gauge("lanes_suspended", "Lanes that wait because their site does not answer.", nil,
-			func(s *snapshot, out *output) { out.value(float64(s.relay.Suspended)) }),
+			func(s *snapshot, out *output) { out.value(float64(s.relay.SuspendedLanes)) }),
 		counter("delivery_connections_total", "Connections opened to next hops, by how it went.", []string{"result"},
 			func(s *snapshot, out *output) {
 				out.count(s.relay.Connections, "ok")
@@ -27,9 +19,15 @@ func relayFamilies() []family {
 		counter("tls_sessions_total", "Connections to next hops by how they are protected.", []string{"level"},
 			func(s *snapshot, out *output) {
 				for level, n := range s.relay.TLSSessions {
-					out.count(n, level)
+					out.count(n, relay.TLSLevel(level).String())
 				}
 			}),
+		counter("lane_suspensions_total", "Times a lane began to wait because its site did not answer.", nil,
+			func(s *snapshot, out *output) { out.count(s.relay.Suspensions) }),
+		counter("lease_errors_total", "Times the queue could not lend mail.", nil,
+			func(s *snapshot, out *output) { out.count(s.relay.LeaseErrors) }),
+		counter("events_lost_total", "Accepted and rejected events that the log could not take; never an end.", nil,
+			func(s *snapshot, out *output) { out.count(s.relay.EventsLost) }),
 		counter("dsn_withheld_total", "Reports not sent, against storms.", nil,
 			func(s *snapshot, out *output) { out.count(s.relay.ReportsWithheld) }),
 	}

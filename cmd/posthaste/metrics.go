@@ -2,7 +2,6 @@ package main
 
 import (
 	"github.com/posthaste-mta/posthaste/admin"
-	"github.com/posthaste-mta/posthaste/relay"
 	"github.com/posthaste-mta/posthaste/smtp"
 )
 
@@ -15,23 +14,9 @@ func metricSources(d *daemon) admin.Sources {
 	return admin.Sources{
 		Version:  version(),
 		Events:   d.events,
-		Relay:    func() admin.RelayMetrics { return relayMetrics(d.relay) },
+		Relay:    d.relay.Metrics,
 		Queue:    d.queue.Metrics,
 		Resolver: d.resolver.Metrics,
 		Servers:  servers,
 	}
-}
-
-func relayMetrics(r *relay.Relay) admin.RelayMetrics {
-	m := r.Metrics()
-	out := admin.RelayMetrics{
-		OpenConnections: int64(m.OpenConnections), IdleConnections: int64(m.IdleConnections),
-		Lanes: int64(m.Lanes), Suspended: int64(m.SuspendedLanes),
-		Connections: m.Connections, ConnectFailures: m.ConnectFailures,
-		TLSSessions: make(map[string]uint64), ReportsWithheld: m.ReportsWithheld,
-	}
-	for level, n := range m.TLSSessions {
-		out.TLSSessions[relay.TLSLevel(level).String()] = n
-	}
-	return out
 }
