@@ -7,10 +7,9 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"strings"
-	"unicode"
 
 	"github.com/posthaste-mta/posthaste/admin"
+	"github.com/posthaste-mta/posthaste/relay"
 )
 
 // controlFlags is how a command finds the running daemon.
@@ -92,16 +91,6 @@ func controlError(err error) error {
 	}
 }
 
-// printable makes text of a peer safe for a terminal: one line, without control characters.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case !unicode.IsPrint(r):
-			return '?'
-		default:
-			return r
-		}
-	}, s)
-}
+// printable makes others' words fit for a terminal: one line of bounded length, without control
+// characters.
+func printable(s string) string { return relay.Printable(s, 1024) }

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -16,50 +13,14 @@ import (
 
 // printQueue is mailq, also sendmail -bp: Postfix's layout, which scripts read.
 func printQueue(p process, opt sendmailOptions) error {
-	flags := controlFlags{Socket: os.Getenv("POSTHASTE_SOCKET"), Config: opt.config}
-	return flags.ask(func(ctx context.Context, daemon *admin.Client) error {
-		out := bufio.NewWriter(p.stdout)
-		defer out.Flush()
-		var bytes, requests int64
-		for item, err := range daemon.List(ctx, admin.Filter{}, 0) {
-			if err != nil {
-				return err
-			}
-			if requests == 0 {
-				fmt.Fprintln(out, "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------")
-			}
-			requests++
-			bytes += item.MessageSize
-			printMailqItem(out, item)
-		}
-		if requests == 0 {
-			_, err := fmt.Fprintln(out, "Mail queue is empty")
-			return err
-		}
-		plural := "s"
-		if requests == 1 {
-			plural = ""
-		}
-		_, err := fmt.Fprintf(out, "-- %d Kbytes in %d Request%s.\n", bytes/1024, requests, plural)
-		return err
+	return sendmailControl(opt).ask(func(ctx context.Context, daemon *admin.Client) error {
+		return admin.WriteMailq(p.stdout, daemon.List(ctx, admin.Filter{}, 0), time.Local)
 	})
 }
 
-// printMailqItem prints one message: its id with "*" when it is active or "!" when it is held, then
-// each reason with the recipients it holds up.
-func printMailqItem(w io.Writer, item *admin.QueueItem) {
-	mark := map[string]string{"active": "*", "hold": "!"}[item.QueueName]
-	fmt.Fprintf(w, "%-11s %7d %s  %s\n", printable(item.QueueID)+mark, item.MessageSize,
-		time.Unix(item.ArrivalTime, 0).Format("Mon Jan _2 15:04:05"), printable(item.Sender))
-	reason := ""
-	for _, r := range item.Recipients {
-		if r.DelayReason != "" && r.DelayReason != reason {
-			reason = r.DelayReason
-			fmt.Fprintf(w, "%*s\n", 78, "("+printable(reason)+")")
-		}
-		fmt.Fprintf(w, "%41s%s\n", "", printable(r.Address))
-	}
-	fmt.Fprintln(w)
+// sendmailControl finds the daemon for the modes of sendmail that steer it.
+func sendmailControl(opt sendmailOptions) *controlFlags {
+	return &controlFlags{Socket: os.Getenv("POSTHASTE_SOCKET"), Config: opt.config}
 }
 
 // flushQueue is sendmail -q: what waits is due now.
@@ -79,8 +40,7 @@ func flushQueue(p process, opt sendmailOptions) error {
 	if opt.flush != 0 && f.Empty() {
 		return withCode(exitUsage, errors.New("-q"+string(opt.flush)+" wants a value"))
 	}
-	flags := controlFlags{Socket: os.Getenv("POSTHASTE_SOCKET"), Config: opt.config}
-	return flags.ask(func(ctx context.Context, daemon *admin.Client) error {
+	return sendmailControl(opt).ask(func(ctx context.Context, daemon *admin.Client) error {
 		_, err := daemon.Act(ctx, admin.Retry, f, false, "")
 		return err
 	})
