@@ -15,6 +15,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/posthaste-mta/posthaste/message"
 )
@@ -23,7 +24,7 @@ import (
 // was not synced, disks that fail at any operation, and orderly restarts. POSTHASTE_HISTORIES says
 // how many, POSTHASTE_SEED runs one again.
 func TestHistories(t *testing.T) {
-	count, first := 250, rand.Uint64()
+	count, first := 200, rand.Uint64()
 	if s := os.Getenv("POSTHASTE_HISTORIES"); s != "" {
 		count, _ = strconv.Atoi(s)
 	}
@@ -31,11 +32,19 @@ func TestHistories(t *testing.T) {
 		first, _ = strconv.ParseUint(s, 10, 64)
 		count = 1
 	}
+	var group errgroup.Group
+	group.SetLimit(8) // they wait more than they work
 	for i := range uint64(count) {
 		seed := first + i
-		if err := runHistory(seed); err != nil {
-			t.Fatalf("POSTHASTE_SEED=%d: %v", seed, err)
-		}
+		group.Go(func() error {
+			if err := runHistory(seed); err != nil {
+				return fmt.Errorf("POSTHASTE_SEED=%d: %w", seed, err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
 	}
 	t.Logf("%d histories from seed %d", count, first)
 }

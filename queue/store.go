@@ -1,10 +1,10 @@
 package queue
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -33,7 +33,8 @@ const storeFormat = pebble.FormatValueSeparation
 // which Fatalf can end.
 func openStore(dir string, fs vfs.FS, b budget, readOnly bool, log *zap.Logger, trouble func(error)) (*store, error) {
 	s := &store{log: log, failed: make(chan struct{}), trouble: trouble}
-	o := storeOptions(fs, b, readOnly)
+	var opened atomic.Bool
+	o := storeOptions(&failFS{FS: fs, fail: s.fail, open: &opened}, b, readOnly)
 	o.Logger = (*storeLogger)(s)
 	o.EventListener = s.events()
 	defer o.Cache.Unref()
@@ -44,16 +45,14 @@ func openStore(dir string, fs vfs.FS, b budget, readOnly bool, log *zap.Logger, 
 	if err != nil {
 		return nil, fmt.Errorf("queue: cannot open the store in %s: %w%s", dir, err, advice(err))
 	}
+	opened.Store(true)
 	return s, nil
 }
 
 // advice tells an operator what to do about an error of Open.
 func advice(err error) string {
-	switch {
-	case pebble.IsCorruptionError(err):
-		return " (the file is damaged: keep a copy of the folder, then restore the newest backup, or move that file away if it is the newest .log)"
-	case errors.Is(err, pebble.ErrDBNotPristine):
-		return ""
+	if pebble.IsCorruptionError(err) {
+		return " (a file is damaged; keep a copy of the folder, then restore the newest backup)"
 	}
 	return ""
 }
@@ -131,21 +130,16 @@ func (s *store) err() error {
 	}
 }
 
-// contain runs f, which may end in Fatalf, and returns the failure as an error then.
+// contain runs f, which may end in Fatalf or never, and returns the failure as an error then.
 func (s *store) contain(f func() error) error {
 	done := make(chan error, 1)
-	go func() {
-		ended := errors.New("queue: the store ended a call without a word")
-		err := ended
-		defer func() {
-			if failed := s.err(); errors.Is(err, ended) && failed != nil {
-				err = failed
-			}
-			done <- err
-		}()
-		err = f()
-	}()
-	return <-done
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-s.failed:
+		return s.why
+	}
 }
 
 // close ends the store. One that has failed is left as it is: closing would touch the files that
