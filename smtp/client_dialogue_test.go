@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -195,10 +194,4 @@ func clientShow(line string) string {
 		s = s[:80] + "…"
 	}
 	return s
-}
-
-// clientStatus returns the peer's status in err, as callers find it.
-func clientStatus(err error) (st message.Status) {
-	errors.As(err, &st)
-	return st
 }

@@ -14,6 +14,8 @@
 //
 //   - Faulty makes a connection break, stall or split its reads and writes, as told.
 //
+//   - Slow puts a long line between two ends.
+//
 //   - TLSConfigs makes a certificate for a test.
 //
 // All of it is deterministic, and works inside testing/synctest as long as no TCP is used.

@@ -181,5 +181,8 @@ func (c *FaultyConn) Flights() []string {
 	return out
 }
 
+// Bytes returns how many bytes were read and written.
+func (c *FaultyConn) Bytes() (read, written int64) { return c.read, c.written }
+
 // ErrCut is an error for Faults.Err that no connection returns by itself.
 var ErrCut = errors.New("smtptest: cut")

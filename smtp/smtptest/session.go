@@ -36,8 +36,9 @@ func newSession(s *Server, conn net.Conn, number int, out *strings.Builder) *ses
 }
 
 func (s *session) run() {
-	defer s.base.Close()
+	defer s.end()
 	if s.act("GREETING", "220 peer.test ESMTP") != nil {
+		s.w.Flush()
 		return
 	}
 	for {
@@ -54,6 +55,15 @@ func (s *session) run() {
 			return
 		}
 	}
+}
+
+// end closes the connection. On TCP it takes what the client is still sending, as closing with that
+// unread would reset the connection, and the client might lose the last reply.
+func (s *session) end() {
+	if tcp, ok := s.base.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
+		io.Copy(io.Discard, tcp)
+	}
+	s.base.Close()
 }
 
 func (s *session) command(line string) error {
