@@ -108,7 +108,7 @@ func (t *eventTally) addAccepted(e *Event) {
 
 // addPhases counts how long each step took: the time since the one before it.
 func (t *eventTally) addPhases(d *Detail) {
-	if !d.Reused {
+	if !d.Reused && d.Route.Took > 0 {
 		t.PhaseSeconds[PhaseDNS].observe(d.Route.Took)
 	}
 	before := d.Route.Took

@@ -207,7 +207,11 @@ func (t *tracer) addAttempt(e *Event) {
 		if s.Host != "" {
 			b = append(appendPrintable(b, s.Host, maxEventName), ' ')
 		}
-		t.buf = append(trimSpace(appendReply(b, s.Status)), '\n')
+		b = appendReply(b, s.Status)
+		if s.Phase == "tls" && s.Status == (message.Status{}) { // the event tells what was agreed on
+			b = appendPrintable(append(appendPrintable(b, e.TLSVersion, maxEventName), ' '), e.TLSCipher, maxEventName)
+		}
+		t.buf = append(trimSpace(b), '\n')
 	}
 }
 
@@ -222,8 +226,10 @@ func (t *tracer) addRoute(d *Detail) {
 		b = append(b, " (expired answer from the cache: the servers do not answer)"...)
 	case d.Route.Cached:
 		b = append(b, " (cached)"...)
-	default:
+	case d.Route.Took > 0:
 		b = append(append(append(b, " (asked, "...), shortSpan(d.Route.Took)...), ')')
+	default:
+		b = append(b, " (asked)"...)
 	}
 	for i, h := range d.Route.Hosts {
 		if i == 0 {
@@ -306,7 +312,7 @@ func (t *tracer) addSummary() {
 
 // offset prints the time since acceptance, precise enough to tell the steps of a late attempt apart.
 func offset(d time.Duration) string {
-	if d < time.Minute {
+	if d < 10*time.Millisecond {
 		return "+" + shortSpan(d)
 	}
 	return "+" + d.Round(time.Millisecond).String()
