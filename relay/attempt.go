@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -132,6 +133,10 @@ func (a *attempt) detail() *Detail {
 // lostConnection is the status of a recipient that got no final reply: tried again, never
 // bounced (RFC 5321 4.5.3.2.6).
 func lostConnection(f *peerFacts, err error) message.Status {
-	return localStatus(451, message.EnhancedCode{4, 4, 2},
-		fmt.Sprintf("connection to %s lost: %v", f.host, err))
+	text := fmt.Sprintf("connection to %s lost: %v", f.host, err)
+	var phase *smtp.PhaseError
+	if errors.As(err, &phase) {
+		text = fmt.Sprintf("connection to %s lost at %s: %v", f.host, phase.Phase, phase.Err)
+	}
+	return localStatus(451, message.EnhancedCode{4, 4, 2}, text)
 }

@@ -238,6 +238,10 @@ func (s *story) setPolicy(settings []string) {
 			s.limits.RecipientsPerTransaction = n(v)
 		case "per-connection":
 			s.limits.MessagesPerConnection = n(v)
+		case "tls":
+			if err := s.limits.TLS.UnmarshalText([]byte(v)); err != nil {
+				s.t.Fatal(err)
+			}
 		case "rate":
 			s.limits.MessagesPerSecond = float64(n(v))
 		case "bounces-per-hour":
