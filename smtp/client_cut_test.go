@@ -131,7 +131,7 @@ func TestClientCutEverywhere(t *testing.T) {
 	for name, offers := range map[string]string{"lock-step": "250 SIZE", "pipelining": "250 PIPELINING",
 		"chunking": "250-PIPELINING|250 CHUNKING", "chunking lock-step": "250 CHUNKING"} {
 		t.Run(name, func(t *testing.T) {
-			s := &clientScene{offers: offers, cfg: ClientConfig{Hostname: "c.test", Window: 3, ChunkMax: 60}}
+			s := &clientScene{offers: offers, cfg: ClientConfig{Hostname: "c.test", Window: 3, ChunkMax: 60, Buffers: NewClientBuffers()}}
 			s.add("a", []string{"ok", "r550", "ok"}, "one\r\n.\r\n")
 			s.add("m451", []string{"ok", "ok"}, "two\r\n")
 			s.add("a", []string{"r450"}, "three\r\n")
