@@ -67,6 +67,10 @@ func (e Exim) Start(ctx context.Context, set Setting) (*Running, error) {
 			return nil, fmt.Errorf("exim: chown: %w: %s", err, out)
 		}
 	}
+	// Exim runs itself again under its own user, who may not reach the folder of unpacked packages.
+	if program, err = copyProgram(program, filepath.Join(set.Dir, "exim4")); err != nil {
+		return nil, err
+	}
 	conf := filepath.Join(set.Dir, "exim.conf")
 	table := tableText(set.Table, func(domain, addr string) string {
 		return fmt.Sprintf("%s: %s\n", domain, addr[:strings.LastIndexByte(addr, ':')])
@@ -79,6 +83,15 @@ func (e Exim) Start(ctx context.Context, set Setting) (*Running, error) {
 	}
 	retry := max(1, int(set.Retry/time.Second))
 	return daemon(ctx, set, syscall.SIGTERM, program, "-C", conf, "-bdf", fmt.Sprintf("-q%ds", retry))
+}
+
+// copyProgram copies a program without its set-user-id bit.
+func copyProgram(from, to string) (string, error) {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return "", err
+	}
+	return to, os.WriteFile(to, b, 0o755)
 }
 
 // tableText writes a table in the order of its domains.
@@ -122,11 +135,13 @@ message_size_limit = 0
 message_logs = false
 split_spool_directory = true
 smtp_accept_max = 0
+smtp_connect_backlog = 1000
 smtp_accept_max_per_connection = 0
 smtp_accept_queue_per_connection = 0
 smtp_enforce_sync = false
 remote_max_parallel = %[4]d
 queue_run_max = 1
+deliver_drop_privilege = true
 log_selector = -all
 begin routers
 all:

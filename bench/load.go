@@ -65,6 +65,9 @@ type LoadResult struct {
 const (
 	retryPause = 50 * time.Millisecond // after a failed connection
 	giveUp     = 50                    // failed connections in a row end a session
+	// rampPause is between the starts of two sessions: some relays have a listen queue of five, and
+	// a connection that does not fit waits for seconds.
+	rampPause = 2 * time.Millisecond
 )
 
 func (l *Load) domain(n uint64, k int) string {
@@ -81,6 +84,7 @@ func (l *Loader) Run(ctx context.Context) (LoadResult, error) {
 	var wg sync.WaitGroup
 	for range l.Sessions {
 		wg.Go(func() { l.session(ctx) })
+		pause(ctx, rampPause)
 	}
 	wg.Wait()
 	r := LoadResult{Acked: l.acked.Load(), Refused: l.refused.Load(), Broken: l.broken.Load(), Wall: time.Since(l.begin)}
