@@ -75,6 +75,7 @@ func storeOptions(fs vfs.FS, b budget, readOnly bool) *pebble.Options {
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		o.TargetFileSizes[i] = 16 << 20 // keys and small records only: a flush is one or two files
 	}
 	// Contents leave the tables for blob files when they are first written to one, and are not
 	// copied again by compactions.
@@ -82,7 +83,7 @@ func storeOptions(fs vfs.FS, b budget, readOnly bool) *pebble.Options {
 		return pebble.ValueSeparationPolicy{
 			Enabled:               true,
 			MinimumSize:           1024,
-			MaxBlobReferenceDepth: 10,
+			MaxBlobReferenceDepth: 100,
 			RewriteMinimumAge:     time.Minute,
 			TargetGarbageRatio:    0.2,
 		}
