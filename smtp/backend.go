@@ -32,7 +32,7 @@ func (f BackendFunc) NewSession(info *ConnInfo) (gosmtp.Session, error) { return
 type ConnInfo struct {
 	// Listener is the name from ServerConfig.
 	Listener string
-	// SessionID is unique in the process and sorts by time.
+	// SessionID names the session in logs; it sorts by time.
 	SessionID string
 	// RemoteAddr is the client's address: the one the PROXY header gives if a trusted proxy sent
 	// one. IPv4 addresses are never in IPv6 form. Invalid if the transport has no IP address.

@@ -11,9 +11,9 @@ const DefaultMemory = 256 << 20
 const (
 	// bufferMinBits is the smallest class of content buffers, 16 KiB: it holds most mail whole.
 	bufferMinBits = 14
-	// bufferIdleBits is the largest class that is kept for reuse, 1 MiB. For larger content the cost
+	// bufferIdleBits is the largest class that is kept for reuse, 4 MiB. For larger content the cost
 	// of a fresh buffer is small beside that of moving the bytes.
-	bufferIdleBits = 20
+	bufferIdleBits = 22
 )
 
 // Budget bounds the memory of the messages being received, over all connections of the servers

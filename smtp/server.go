@@ -9,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/posthaste-mta/posthaste/message"
 )
 
 // ErrServerClosed is returned by Serve after Shutdown or Close.
@@ -30,7 +28,6 @@ type Server struct {
 	cfg      ServerConfig // Config with its defaults
 	tls      *tls.Config
 	conns    serverConns
-	ids      message.IDs
 	metrics  serverCounters
 	pool     sync.Pool      // of *serverConn
 	wg       sync.WaitGroup // connections and accept loops
@@ -57,10 +54,9 @@ func (s *Server) init() {
 func (s *Server) Serve(l net.Listener) error {
 	s.init()
 	defer l.Close()
-	if !s.conns.addListener(l) {
+	if !s.conns.addListener(l, &s.wg) {
 		return ErrServerClosed
 	}
-	s.wg.Add(1)
 	defer s.wg.Done()
 	for wait := time.Duration(0); ; {
 		nc, err := l.Accept()

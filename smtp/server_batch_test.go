@@ -39,3 +39,30 @@ func TestServerLimitsHeldReplies(t *testing.T) {
 		}
 	}
 }
+
+// Far too many recipients in one flight: the first hundred are taken, the rest are turned away one
+// by one, and the message goes to the hundred.
+func TestServerThousandRecipients(t *testing.T) {
+	record := &serverRecord{}
+	batch := "HELO c.test\r\nMAIL FROM:<a@a.test>\r\n" + strings.Repeat("RCPT TO:<b@b.test>\r\n", 1005) + "DATA\r\nx\r\n.\r\nQUIT\r\n"
+	nc := runScript(&Server{Backend: record, Config: ServerConfig{MaxRecipients: 100}}, []byte(batch))
+	counts := map[string]int{}
+	for _, code := range replyCodes(nc.output()) {
+		counts[code]++
+	}
+	if counts["250"] != 103 || counts["452"] != 905 || counts["354"] != 1 || counts["221"] != 1 {
+		t.Errorf("replies %v", counts)
+	}
+	if told := record.lines(); len(told) != 102 || told[101] != `data "x\r\n"` {
+		t.Errorf("the session was told %d things", len(told))
+	}
+}
+
+func TestServerReportsPanics(t *testing.T) {
+	var reported error
+	s := &Server{Backend: &serverRecord{}, Config: ServerConfig{Report: func(err error) { reported = err }}}
+	runScript(s, []byte("HELO c.test\r\nMAIL FROM:<panic@a.test>\r\n"))
+	if s.Metrics().Panics != 1 || reported == nil || !strings.Contains(reported.Error(), "as asked") {
+		t.Errorf("%d panics, reported %v", s.Metrics().Panics, reported)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"time"
+
+	"github.com/posthaste-mta/posthaste/message"
 )
 
 // BareNewlines says what to do with a message that holds a bare CR, a bare LF or a NUL. Such bytes
@@ -82,6 +84,10 @@ type ServerConfig struct {
 	// (version 1 or 2). Connections from elsewhere gain nothing by sending one.
 	ProxyTrusted []netip.Prefix
 
+	// SessionIDs makes the sessions' names; nil makes a source of the Server's own. Servers of one
+	// process share one, so that no name is given twice.
+	SessionIDs *message.IDs
+
 	// Report is called with errors that belong to no client: a panic of a Session, a failing accept.
 	// It must be safe for concurrent use; nil drops them.
 	Report func(error)
@@ -94,6 +100,9 @@ func (cfg ServerConfig) withDefaults() ServerConfig {
 	}
 	if cfg.Memory == nil {
 		cfg.Memory = NewBudget(DefaultMemory)
+	}
+	if cfg.SessionIDs == nil {
+		cfg.SessionIDs = new(message.IDs)
 	}
 	setDefault(&cfg.MaxMessageBytes, 50<<20)
 	// A buffer may be twice the size of the content in it, and the one that it replaces as large as

@@ -48,7 +48,7 @@ func (c *serverConn) prepare(s *Server, nc net.Conn) {
 	c.srv, c.cfg = s, &s.cfg
 	c.raw, c.nc = nc, nc
 	// Not reused: a Session may hold on to it.
-	c.info = &ConnInfo{Listener: s.cfg.Listener, SessionID: s.ids.Next().String()}
+	c.info = &ConnInfo{Listener: s.cfg.Listener, SessionID: s.cfg.SessionIDs.Next().String()}
 	c.in.reset(s.cfg.Memory)
 }
 

@@ -25,13 +25,17 @@ func (s *serverConns) init(max, maxPerAddr int) {
 	s.perAddr = make(map[netip.Prefix]int)
 }
 
-func (s *serverConns) addListener(l net.Listener) bool {
+// addListener counts an accept loop in wg, unless the server has stopped. It does so under the
+// lock that stop takes before anybody waits for wg.
+func (s *serverConns) addListener(l net.Listener, wg *sync.WaitGroup) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.stopped {
-		s.listeners[l] = struct{}{}
+	if s.stopped {
+		return false
 	}
-	return !s.stopped
+	s.listeners[l] = struct{}{}
+	wg.Add(1)
+	return true
 }
 
 // add reports false if there are too many connections.
