@@ -30,7 +30,7 @@ type letterMaker struct {
 	at  []int // where the number stands, 16 hexadecimal digits each
 }
 
-// newLetterMaker makes messages of size bytes in all, or a little more when size is too small for the header.
+// newLetterMaker makes messages of size bytes in all, at times one more, or as many as the header needs.
 func newLetterMaker(size int) *letterMaker {
 	m := &letterMaker{crc: castagnoli()}
 	b := []byte(benchField + "0000000000000000 00000000 00000000\r\n")
