@@ -118,6 +118,9 @@ func New(cfg Config, p Policy) *Relay {
 	if cfg.TLS == nil {
 		cfg.TLS = &tls.Config{}
 	}
+	if cfg.Client.Buffers == nil {
+		cfg.Client.Buffers = smtp.NewClientBuffers()
+	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}

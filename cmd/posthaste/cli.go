@@ -21,6 +21,7 @@ type cli struct {
 	Audit    auditCmd    `cmd:"" group:"Steer a running daemon" help:"Prove that accepted = ended + queued."`
 	Reload   reloadCmd   `cmd:"" group:"Steer a running daemon" help:"Read the configuration again."`
 	Backup   backupCmd   `cmd:"" group:"Steer a running daemon" help:"Copy the queue while mail goes on."`
+	Bench    benchCmd    `cmd:"" group:"Measure and prove" help:"Measure posthaste, alone or beside other relays."`
 	Verify   verifyCmd   `cmd:"" group:"Measure and prove" help:"Check a backup, or the queue of a stopped daemon."`
 }
 

@@ -2,7 +2,10 @@ package main
 
 import (
 	"crypto/tls"
+	"net"
+	"net/netip"
 	"path/filepath"
+	"strconv"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -65,12 +68,37 @@ func resolverConfig(cfg *Config) resolver.Config {
 		LocalNames:   []string{cfg.Hostname},
 		DenyPrefixes: prefixes(cfg.DNS.Deny), AllowPrefixes: prefixes(cfg.DNS.AllowPrivate),
 	}
-	for _, s := range cfg.Sources {
-		if s.IP.IsValid() {
-			r.LocalAddrs = append(r.LocalAddrs, s.IP)
-		}
+	if servesPort(cfg, cfg.Delivery.Port) {
+		r.LocalAddrs = ownAddrs()
 	}
 	return r
+}
+
+// servesPort tells whether a listener answers at the port that MX hosts are connected to, so that a domain whose MX
+// is one of our addresses would come back to us (RFC 5321 5.1).
+func servesPort(cfg *Config, port int) bool {
+	for _, l := range cfg.Listeners {
+		if _, p, err := net.SplitHostPort(l.Address); err == nil && p == strconv.Itoa(port) {
+			return true
+		}
+	}
+	return false
+}
+
+// ownAddrs returns the addresses of this machine's interfaces; none if the system does not tell, which only means
+// that a loop is found later, by its Received fields.
+func ownAddrs() []netip.Addr {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var out []netip.Addr
+	for _, a := range list {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, prefix.Addr().Unmap())
+		}
+	}
+	return out
 }
 
 func eventLogOptions(cfg *Config, log *zap.Logger) relay.EventLogOptions {
