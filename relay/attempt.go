@@ -122,11 +122,14 @@ func answered(t *smtp.Trace, status message.Status) string {
 	}
 }
 
-// detail is what trace tells of the attempt.
+// detail is what trace tells of the attempt. It begins with the connection, if that was opened for it.
 func (a *attempt) detail() *Detail {
+	steps := append(a.facts.steps[:len(a.facts.steps):len(a.facts.steps)], a.steps...)
+	for i := len(a.facts.steps); i < len(steps); i++ {
+		steps[i].At += a.facts.connectTook
+	}
 	return &Detail{
-		Start: a.started.Add(-a.facts.connectTook), Route: a.facts.route, Reused: a.facts.reused,
-		Steps: append(a.facts.steps[:len(a.facts.steps):len(a.facts.steps)], a.steps...),
+		Start: a.started.Add(-a.facts.connectTook), Route: a.facts.route, Reused: a.facts.reused, Steps: steps,
 	}
 }
 

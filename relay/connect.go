@@ -34,9 +34,11 @@ type connector struct {
 	source policy.Source
 	limits policy.Limits
 	route  resolver.Route
-	domain string
-	steps  []Step
-	start  time.Time
+	// routeTook is how long the route took to find; 0 if it was there already.
+	routeTook time.Duration
+	domain    string
+	steps     []Step
+	start     time.Time
 }
 
 // connect tries the hosts in order, the ones known to be dead last, until one serves us. When none does,
@@ -78,7 +80,7 @@ func (c *connector) facts() *peerFacts {
 	return &peerFacts{
 		domain: c.domain, site: c.route.Site, source: c.source.Name,
 		route: RouteDetail{
-			Kind: c.route.Kind.String(), Cached: c.route.Cached, Stale: c.route.Stale, Hosts: hosts,
+			Kind: c.route.Kind.String(), Cached: c.route.Cached, Stale: c.route.Stale, Took: c.routeTook, Hosts: hosts,
 		},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -43,9 +44,10 @@ func (r *Relay) dispatch() {
 // route resolves domain and attaches it to its lane, or ends this attempt for all its due mail when the
 // name system says where not to send it.
 func (r *Relay) route(domain string) {
+	asked := time.Now()
 	route, err := r.router.Route(r.leasing, domain)
 	if err == nil {
-		r.lanes.attach(domain, route)
+		r.lanes.attach(domain, route, time.Since(asked))
 		return
 	}
 	if r.leasing.Err() != nil {

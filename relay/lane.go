@@ -21,12 +21,14 @@ type lane struct {
 	source policy.Source
 	known  map[string]*laneDomain // every domain attached; guarded by the table's lock
 
-	mu     sync.Mutex
-	route  resolver.Route // the newest of any domain of the site; its hosts are the site's
-	limits policy.Limits
-	ring   []*laneDomain // domains with due mail, served in turn
-	cursor int
-	idle   []*worker // connected, waiting for mail; the last one in is the first one out
+	mu    sync.Mutex
+	route resolver.Route // the newest of any domain of the site; its hosts are the site's
+	// routeTook is how long it took to find, for the first connection that uses it.
+	routeTook time.Duration
+	limits    policy.Limits
+	ring      []*laneDomain // domains with due mail, served in turn
+	cursor    int
+	idle      []*worker // connected, waiting for mail; the last one in is the first one out
 	// workers counts all; opening those among them that have no connection yet.
 	workers, opening int
 	nextStart        time.Time // when the next message may start under MessagesPerSecond
@@ -197,7 +199,12 @@ func (l *lane) connected() {
 func (l *lane) connector() *connector {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return &connector{relay: l.relay, source: l.source, limits: l.limits, route: l.route, domain: l.route.Domain}
+	c := &connector{
+		relay: l.relay, source: l.source, limits: l.limits,
+		route: l.route, routeTook: l.routeTook, domain: l.route.Domain,
+	}
+	l.routeTook, l.route.Cached = 0, true
+	return c
 }
 
 // connectFailed is told that a worker found no host that would serve it. With other connections open

@@ -39,8 +39,8 @@ func (t *laneTable) attachKnown(domain string) bool {
 	return true
 }
 
-// attach offers a domain's mail to the lane of its route.
-func (t *laneTable) attach(domain string, route resolver.Route) {
+// attach offers a domain's mail to the lane of its route, which took so long to find.
+func (t *laneTable) attach(domain string, route resolver.Route, took time.Duration) {
 	p := t.relay.policy.Load()
 	source := p.sourceFor(domain)
 	key := laneKey{source: source.Name, site: route.Site}
@@ -54,7 +54,7 @@ func (t *laneTable) attach(domain string, route resolver.Route) {
 		t.lanes[key] = l
 	}
 	l.mu.Lock()
-	l.route, l.limits = route, limits
+	l.route, l.limits, l.routeTook = route, limits, took
 	l.mu.Unlock()
 
 	d := t.domains[domain]
