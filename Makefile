@@ -19,7 +19,7 @@ help: ## List the targets.
 
 .PHONY: build
 build: ## Build bin/posthaste.
-	$(GO) build -trimpath $(STAMP) -o bin/posthaste ./cmd/posthaste
+	$(GO) build $(STAMP) -o bin/posthaste ./cmd/posthaste
 
 .PHONY: run
 run: build ## Build, then run the relay in a small world of its own; Ctrl-C ends it.

@@ -51,8 +51,8 @@ func (c *queueBounceCmd) Run(p process) error { return c.act(p, admin.Bounce, c.
 
 // actWords is how a finished act is told.
 var actWords = map[admin.Act]string{
-	admin.Retry: "are due now", admin.Hold: "are held", admin.Release: "are released",
-	admin.Drop: "were dropped", admin.Bounce: "were bounced",
+	admin.Retry: "made due now", admin.Hold: "held", admin.Release: "released",
+	admin.Drop: "dropped", admin.Bounce: "bounced",
 }
 
 // act counts what matches, asks, and acts.
@@ -69,8 +69,8 @@ func (c *actFlags) act(p process, act admin.Act, all bool, reason string) error 
 			return json.NewEncoder(p.stdout).Encode(n)
 		}
 		if !c.JSON {
-			fmt.Fprintf(p.stdout, "%d recipients match: %d ready, %d waiting, %d held, %d in delivery\n",
-				n.Recipients, n.Ready, n.Waiting, n.Held, n.Delivering)
+			fmt.Fprintf(p.stdout, "%s matched: %d ready, %d waiting, %d held, %d in delivery\n",
+				plural(n.Recipients, "recipient"), n.Ready, n.Waiting, n.Held, n.Delivering)
 		}
 		if c.DryRun || n.Recipients == 0 {
 			return nil
@@ -85,9 +85,9 @@ func (c *actFlags) act(p process, act admin.Act, all bool, reason string) error 
 		if c.JSON {
 			return json.NewEncoder(p.stdout).Encode(done)
 		}
-		fmt.Fprintf(p.stdout, "%d recipients %s", done.Recipients, actWords[act])
+		fmt.Fprintf(p.stdout, "%s %s", plural(done.Recipients, "recipient"), actWords[act])
 		if done.Skipped > 0 {
-			fmt.Fprintf(p.stdout, "; %d were in delivery and are left as they were", done.Skipped)
+			fmt.Fprintf(p.stdout, "; left as they were, because in delivery: %d", done.Skipped)
 		}
 		fmt.Fprintln(p.stdout)
 		return nil

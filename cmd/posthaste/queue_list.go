@@ -55,9 +55,9 @@ func (c *queueListCmd) Run(p process) error {
 		case recipients == 0:
 			fmt.Fprintln(out, "nothing matches")
 		case recipients == c.Limit:
-			fmt.Fprintf(out, "%d recipients; there may be more (--limit 0 lists all)\n", recipients)
+			fmt.Fprintf(out, "%s; there may be more (--limit 0 lists all)\n", plural(recipients, "recipient"))
 		default:
-			fmt.Fprintf(out, "%d recipients\n", recipients)
+			fmt.Fprintln(out, plural(recipients, "recipient"))
 		}
 		return nil
 	})
@@ -69,9 +69,9 @@ func printItem(w io.Writer, item *admin.QueueItem) error {
 	if item.State == "waiting" {
 		due = ", next try " + item.NextDue.Local().Format(time.DateTime)
 	}
-	_, err := fmt.Fprintf(w, "%s  %s  %s  <%s> to %s: %s, %d tries%s\n", printable(item.QueueID),
+	_, err := fmt.Fprintf(w, "%s  %s  %s  <%s> to %s: %s, %s%s\n", printable(item.QueueID),
 		time.Unix(item.ArrivalTime, 0).Format(time.DateTime), shortSize(item.MessageSize), printable(item.Sender),
-		printable(item.Queue), printable(item.State), item.Attempts, due)
+		printable(item.Queue), printable(item.State), plural(item.Attempts, "attempt"), due)
 	for _, r := range item.Recipients {
 		reason := ""
 		if r.DelayReason != "" {
@@ -86,6 +86,14 @@ func printItem(w io.Writer, item *admin.QueueItem) error {
 
 func printJSON(w io.Writer, item *admin.QueueItem) error {
 	return json.NewEncoder(w).Encode(item)
+}
+
+// plural writes a number with its noun.
+func plural[N int | int64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // shortSize writes a size for people: three digits and a unit.
