@@ -72,7 +72,7 @@ type Limits struct {
 	// it a client gets 452.
 	MessageMemory Size `toml:"message_memory" min:"1MiB"`
 	// BareLF is what becomes of a message with a CR or LF that is not part of a CRLF: refuse with
-	// 554, or normalise to CRLF. It is never passed on.
+	// 550, or normalise to CRLF. It is never passed on.
 	BareLF string `toml:"bare_lf" enum:"refuse,normalise"`
 	// MaxReceived is how many Received fields mark a message as looping (RFC 5321 6.3).
 	MaxReceived int `toml:"max_received" min:"10"`
