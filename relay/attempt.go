@@ -81,6 +81,7 @@ func (a *attempt) note(first int, result *smtp.Result) {
 	if result.Sent || t.Mail.Code != 0 {
 		a.unheard = false
 	}
+	rcpt := t.Rcpt
 	for i, status := range result.Recipients {
 		if status.Code == 0 {
 			continue
@@ -88,6 +89,9 @@ func (a *attempt) note(first int, result *smtp.Result) {
 		a.unheard = false
 		a.statuses[first+i] = status
 		a.commands[first+i] = answered(t, status)
+		if rcpt.Code == 0 && a.commands[first+i] == "RCPT TO" {
+			rcpt = status // none was accepted: tell the first refusal
+		}
 	}
 	if t.FinalAt > 0 {
 		a.sendTime = t.FinalAt
@@ -95,7 +99,7 @@ func (a *attempt) note(first int, result *smtp.Result) {
 	offset := t.Start.Sub(a.started)
 	for _, s := range [...]Step{
 		{Phase: "mail", At: t.MailAt, Status: t.Mail},
-		{Phase: "rcpt", At: t.RcptAt, Status: t.Rcpt},
+		{Phase: "rcpt", At: t.RcptAt, Status: rcpt},
 		{Phase: "data", At: t.DataAt, Status: t.Data},
 		{Phase: "end", At: t.FinalAt, Status: t.Final},
 	} {
@@ -124,13 +128,15 @@ func answered(t *smtp.Trace, status message.Status) string {
 
 // detail is what trace tells of the attempt. It begins with the connection, if that was opened for it.
 func (a *attempt) detail() *Detail {
-	steps := append(a.facts.steps[:len(a.facts.steps):len(a.facts.steps)], a.steps...)
-	for i := len(a.facts.steps); i < len(steps); i++ {
-		steps[i].At += a.facts.connectTook
+	f := a.facts
+	steps := append(f.steps[:len(f.steps):len(f.steps)], a.steps...)
+	for i := range steps {
+		steps[i].At += f.route.Took
+		if i >= len(f.steps) {
+			steps[i].At += f.connectTook
+		}
 	}
-	return &Detail{
-		Start: a.started.Add(-a.facts.connectTook), Route: a.facts.route, Reused: a.facts.reused, Steps: steps,
-	}
+	return &Detail{Start: a.started.Add(-f.connectTook - f.route.Took), Route: f.route, Reused: f.reused, Steps: steps}
 }
 
 // lostConnection is the status of a recipient that got no final reply: tried again, never

@@ -81,9 +81,11 @@ func (c *upCmd) config(w *world.World) *Config {
 	cfg := DefaultConfig()
 	cfg.Hostname = "relay.posthaste.test"
 	cfg.DataDir = c.Data
+	normalise := "normalise"
 	cfg.Listeners = []Listener{
 		{Name: "mx", Address: net.JoinHostPort(c.Address, "2525"), Kind: "mx"},
-		{Name: "submission", Address: net.JoinHostPort(c.Address, "2587"), Kind: "submission"},
+		// Who tries it by hand types lines that end in LF.
+		{Name: "submission", Address: net.JoinHostPort(c.Address, "2587"), Kind: "submission", Limits: ListenerLimits{BareLF: &normalise}},
 	}
 	cfg.DNS.Servers = []string{w.DNSAddr()}
 	cfg.DNS.AllowPrivate = []Prefix{{netip.MustParsePrefix("127.0.0.0/8")}}
@@ -106,9 +108,9 @@ func (c *upCmd) greet(out io.Writer, cfg *Config) {
 Nothing leaves this machine: every domain is played by a small world in this process.
 
 Send a message of your own from another terminal:
-  printf 'Subject: hi\n\nhello\n' | curl -sS smtp://%[1]s:2587 --mail-from you@a.test --mail-rcpt bob@ok.test -T -
+  printf 'Subject: hi\r\n\r\nhello\r\n' | curl -sS smtp://%[1]s:2587 --mail-from you@a.test --mail-rcpt bob@ok.test -T -
   swaks --server %[1]s:2525 --to bob@greylist.test
-  printf 'Subject: hi\n\nhello\n' | bin/posthaste sendmail -C %[3]s bob@reject.test
+  printf 'Subject: hi\n\nhello\n' | bin/posthaste sendmail -S %[3]s bob@reject.test
 See what waits:  bin/posthaste queue list --socket %[4]s
 Ctrl-C ends; what is queued stays in %[5]s.
 
