@@ -39,12 +39,17 @@ func (r *run) backlog(ctx context.Context, res *Result) error {
 	b.StopDuration = time.Since(stopping).Seconds()
 	b.DiskUse = diskUse(r.set.Dir)
 	b.DiskRatio = perMessage(b.DiskUse, b.Queued*int64(r.load.Size))
+	// All mail shall be due at the restart, whatever jitter the relay adds: what is measured is how
+	// soon it serves, not its schedule.
+	pause(ctx, r.sc.Retry*3/2)
 	return r.restart(ctx, cfg, res)
 }
 
 // fillQueue sends everything to a relay that can deliver nothing.
 func (r *run) fillQueue(ctx context.Context, relay *Running, res *Result) (err error) {
 	r.load.Addr = relay.Addr
+	r.filling = true
+	defer func() { r.filling = false }()
 	r.begin = time.Now()
 	before, disk := r.usage(relay), diskWritten(r.dir)
 	watchCtx, stop := context.WithCancel(ctx)

@@ -33,6 +33,12 @@ type Options struct {
 	Rate                     float64
 	// Domains and Sites replace the scenarios' own size of the world; 0 keeps them.
 	Domains, Sites int
+	// Delay is put before each reply of the receiving hosts; TempFail and Reject are fractions of
+	// recipients that they answer 451 and 550. 0 keeps the scenarios' own.
+	Delay            time.Duration
+	TempFail, Reject float64
+	// Connections replaces how many the relay may open to one site; 0 keeps the scenarios' own.
+	Connections int
 	// Pipelining makes the load send MAIL, RCPT and DATA in one write.
 	Pipelining bool
 	// LoadTool and SinkTool are "" for the built-in ones, or "smtp-source" and "smtp-sink" (both together).
@@ -156,25 +162,25 @@ func peers() []Subject { return []Subject{Postfix{}, Exim{}, OpenSMTPD{}, Straig
 
 // adapt puts the options into a scenario.
 func (o *Options) adapt(sc *Scenario) {
-	if o.Messages > 0 {
-		sc.Load.Messages = o.Messages
-	}
-	if o.Sessions > 0 {
-		sc.Load.Sessions = o.Sessions
-	}
-	if o.Size > 0 {
-		sc.Load.Size = o.Size
-	}
-	if o.Rate > 0 {
-		sc.Load.Rate = o.Rate
-	}
-	if o.Domains > 0 {
-		sc.Load.Domains = o.Domains
-	}
-	if o.Sites > 0 {
-		sc.Sites = o.Sites
-	}
+	replace(&sc.Load.Messages, o.Messages)
+	replace(&sc.Load.Sessions, o.Sessions)
+	replace(&sc.Load.Size, o.Size)
+	replace(&sc.Load.Rate, o.Rate)
+	replace(&sc.Load.Domains, o.Domains)
+	replace(&sc.Sites, o.Sites)
+	replace(&sc.Connections, o.Connections)
+	replace(&sc.Manner.Delay, o.Delay)
+	replace(&sc.Manner.TempFail, o.TempFail)
+	replace(&sc.Manner.Reject, o.Reject)
 	sc.Load.Pipelining = sc.Load.Pipelining || o.Pipelining
+}
+
+// replace sets a value if there is another.
+func replace[T comparable](value *T, by T) {
+	var none T
+	if by != none {
+		*value = by
+	}
 }
 
 func (o *Options) line(format string, args ...any) {

@@ -32,6 +32,7 @@ type run struct {
 	peak    Peak
 	series  []Point
 	begin   time.Time
+	filling bool // nothing is to be delivered yet
 }
 
 // runScenario measures subject in sc. The Result is useful also with an error.
@@ -94,8 +95,14 @@ func (r *run) clean() {
 
 // sink is the world of a scenario.
 func (r *run) sink() world.Config {
+	town := world.Town(r.sc.Load.Domains, r.sc.Sites, 1, r.sc.Manner)
+	if r.sc.Mixed {
+		for i := range town {
+			town[i].Manner = mixedManner(i, r.sc.Manner)
+		}
+	}
 	return world.Config{
-		Sites:     world.Town(r.sc.Load.Domains, r.sc.Sites, 1, r.sc.Manner),
+		Sites:     town,
 		CatchAll:  &world.Site{Hosts: []string{"mx1.sender.bench.test"}, Domains: []string{SenderDomain}},
 		Seed:      r.opts.Seed,
 		OnMessage: r.oracle.Arrived,
@@ -174,6 +181,9 @@ func (r *run) watch(ctx context.Context, relay *Running) {
 			p.PSS, p.CPU = u.PSS, u.CPU.Seconds()
 		}
 		r.series = append(r.series, p)
+		if r.filling {
+			arrived = acked
+		}
 		bar.set(min(arrived, total))
 		select {
 		case <-tick.C:
@@ -249,7 +259,9 @@ func trouble(res *Result) string {
 	note(t.Mixed, "mixed up")
 	note(t.AfterRefusal, "delivered though refused")
 	note(t.Strangers, "to strangers")
-	note(t.Bounces, "bounces")
+	if t.Bounces != t.Rejected {
+		note(t.Bounces, "bounces")
+	}
 	note(res.Sent.Refused, "messages refused")
 	note(res.Sent.Broken, "connections broken")
 	if res.Sent.LastErr != "" {

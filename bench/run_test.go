@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestScenariosWithoutARelay runs every shape of scenario straight into the sink.
 func TestScenariosWithoutARelay(t *testing.T) {
-	for _, name := range []string{"small", "connections", "recipients", "large100k", "sequential", "roundtrip"} {
+	for _, name := range []string{"small", "connections", "recipients", "large100k", "sequential", "roundtrip", "mixed"} {
 		t.Run(name, func(t *testing.T) {
 			found, err := FindScenarios([]string{name})
 			if err != nil {

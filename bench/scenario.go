@@ -18,6 +18,8 @@ type Scenario struct {
 	Sites int `json:"sites,omitempty"`
 	// Manner is how the sites behave.
 	Manner world.Manner `json:"-"`
+	// Mixed gives some sites bad manners: slow, deferring, flaky, refusing.
+	Mixed bool `json:"mixed,omitempty"`
 	// Connections is how many the relay may open to one site.
 	Connections int `json:"connections"`
 	// Retry is the relay's wait between two attempts.
@@ -64,6 +66,8 @@ func Scenarios() []Scenario {
 			Manner: world.Manner{Delay: roundTrip}, Connections: 1},
 		{Name: "deferrals", About: "4 KiB, a fifth of all attempts answered 451, retried after a second",
 			Load: Load{Messages: 20_000, Sessions: usualSessions, Size: 4 * kib}, Manner: world.Manner{TempFail: 0.2}},
+		{Name: "mixed", About: "4 KiB over 100 sites, of which 10 are slow, 10 defer, 5 hang up and 5 refuse",
+			Load: Load{Messages: 20_000, Sessions: usualSessions, Size: 4 * kib, Domains: 100}, Sites: 100, Connections: 5, Mixed: true},
 		{Name: "open", About: "4 KiB, open loop at 500 messages a second",
 			Load: Load{Messages: 5000, Sessions: 200, Size: 4 * kib, Rate: 500}},
 		{Name: "sequential", About: "4 KiB, one client that waits for each 250",
@@ -75,6 +79,21 @@ func Scenarios() []Scenario {
 		list[i].setDefaults()
 	}
 	return list
+}
+
+// mixedManner is the manner of the i-th site of a mixed scenario; 7 of 10 have the usual one.
+func mixedManner(i int, usual world.Manner) world.Manner {
+	switch {
+	case i%10 == 1:
+		return world.Manner{Delay: 4 * roundTrip}
+	case i%10 == 4:
+		return world.Manner{TempFail: 0.5}
+	case i%20 == 7:
+		return world.Manner{Drop: 0.2}
+	case i%20 == 17:
+		return world.Manner{Reject: 1}
+	}
+	return usual
 }
 
 func (s *Scenario) setDefaults() {

@@ -43,8 +43,6 @@ type Setting struct {
 	Retry time.Duration
 	// NoChunking keeps the relay from using BDAT.
 	NoChunking bool
-	// Profile, when not empty, is where a CPU profile is wanted, if the relay can.
-	Profile string
 }
 
 // Running is a relay that was started.
