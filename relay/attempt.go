@@ -64,11 +64,15 @@ func newAttempt(lease *queue.Lease, facts *peerFacts) *attempt {
 	}
 }
 
-// all gives every recipient that has no status yet this one.
+// all gives every recipient that has no status yet this one. Where it is the host's own, the host
+// gave it before there was a transaction: to the connection.
 func (a *attempt) all(status message.Status) *attempt {
 	for i := range a.statuses {
 		if a.statuses[i].Code == 0 {
 			a.statuses[i] = status
+			if status.Remote {
+				a.commands[i] = "connect"
+			}
 		}
 	}
 	return a
