@@ -52,17 +52,19 @@ type laneDomain struct {
 	name  string
 	lane  *lane
 	route resolver.Route
-	// ready tells that it stands in the ring; again, that the queue announced it meanwhile, so that a
-	// worker that just found it empty must look once more. Both are guarded by lane.mu.
-	ready, again bool
+	// ready tells that it stands in the ring, offers how often it was announced. Who finds it empty may take
+	// it out only if it was not announced since before he looked: several look at once, and the one
+	// that is slow to say so must not undo an announcement. Both are guarded by lane.mu.
+	ready  bool
+	offers uint
 }
 
 // offer is told that d has due mail.
 func (l *lane) offer(d *laneDomain) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	d.offers++
 	if d.ready {
-		d.again = true
 		return
 	}
 	d.ready = true
@@ -109,7 +111,7 @@ func (l *lane) staff() {
 // take leases the next due mail of the lane's domains in turn; nil means there is none.
 func (l *lane) take() *queue.Lease {
 	for l.relay.leasing.Err() == nil {
-		d := l.next()
+		d, offers := l.next()
 		if d == nil {
 			return nil
 		}
@@ -122,24 +124,23 @@ func (l *lane) take() *queue.Lease {
 			continue
 		}
 		if lease == nil {
-			l.drained(d)
+			l.drained(d, offers)
 			continue
 		}
-		if lease.More {
-			l.mu.Lock()
-			l.staff()
-			l.mu.Unlock()
-		} else {
-			l.drained(d)
+		if !lease.More {
+			l.drained(d, offers)
 		}
+		l.mu.Lock()
+		l.staff() // for the rest of this domain's mail, or that of the site's other domains
+		l.mu.Unlock()
 		return lease
 	}
 	return nil
 }
 
-// next returns the domain whose turn it is. One whose route is out of date leaves the lane and is
-// resolved again.
-func (l *lane) next() *laneDomain {
+// next returns the domain whose turn it is and how often it has been announced, for drained. One whose route
+// is out of date leaves the lane and is resolved again.
+func (l *lane) next() (*laneDomain, uint) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.ring) > 0 {
@@ -149,22 +150,22 @@ func (l *lane) next() *laneDomain {
 		d := l.ring[l.cursor]
 		if !d.route.Expires.IsZero() && time.Now().After(d.route.Expires) {
 			l.remove(l.cursor)
-			d.ready, d.again = false, false
+			d.ready = false
 			l.relay.work.Go(func() { l.relay.route(d.name) })
 			continue
 		}
 		l.cursor++
-		return d
+		return d, d.offers
 	}
-	return nil
+	return nil, 0
 }
 
-// drained takes d out of the ring, unless it was announced again since its last mail was leased.
-func (l *lane) drained(d *laneDomain) {
+// drained takes d, which was found without more due mail, out of the ring, unless it was announced again since
+// next returned it with offers.
+func (l *lane) drained(d *laneDomain, offers uint) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if d.again || !d.ready {
-		d.again = false
+	if d.offers != offers || !d.ready {
 		return
 	}
 	for i, x := range l.ring {
@@ -248,12 +249,12 @@ func (l *lane) drain() {
 		}
 		status, facts := l.reason, l.reasonFacts
 		l.mu.Unlock()
-		d := l.next()
+		d, offers := l.next()
 		if d == nil {
 			continue
 		}
 		l.relay.endAttempt(l.relay.leasing, d.name, status, facts)
-		l.drained(d)
+		l.drained(d, offers)
 	}
 }
 
