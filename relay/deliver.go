@@ -15,8 +15,8 @@ import (
 type worker struct {
 	lane *lane
 	wake chan struct{} // receives once when the lane has mail for an idle worker
-	// While idle: its place in the line of idle workers, and what is closed to have it give up
-	// its connection for another lane.
+	// While idle: its place in the line of idle workers, and what receives once to have it give up
+	// its connection for another lane. Both are guarded by slots.mu.
 	place   *list.Element
 	evicted chan struct{}
 
@@ -75,9 +75,15 @@ func (w *worker) serve(ctx context.Context) bool {
 	return false
 }
 
+// fairShare is how many messages a connection carries at most while other lanes wait for one.
+const fairShare = 100
+
 // spent tells whether the connection has carried as many messages as it may.
 func (w *worker) spent() bool {
-	return w.limits.MessagesPerConnection > 0 && w.peer.sent >= w.limits.MessagesPerConnection
+	if most := w.limits.MessagesPerConnection; most > 0 && w.peer.sent >= most {
+		return true
+	}
+	return w.peer.sent >= fairShare && w.lane.relay.slots.contended()
 }
 
 // following makes the next transaction: of the rest of a lease, or of a new one. nil means that there is

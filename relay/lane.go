@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -101,7 +102,7 @@ func (l *lane) staff() {
 	// Connections are opened one beyond the open ones at a time, doubling: a burst of little
 	// mail does not open as many connections as there is mail.
 	if l.workers < limit && l.opening <= (l.workers-l.opening) && l.relay.slots.take(l) {
-		w := &worker{lane: l, wake: make(chan struct{}, 1), evicted: make(chan struct{})}
+		w := &worker{lane: l, wake: make(chan struct{}, 1), evicted: make(chan struct{}, 1)}
 		l.workers++
 		l.opening++
 		l.relay.work.Go(w.run)
@@ -275,27 +276,35 @@ func (l *lane) wait(w *worker, idle time.Duration) bool {
 	}
 	l.idle = append(l.idle, w)
 	l.mu.Unlock()
-	defer l.relay.slots.resume(w)
 
+	woken := false
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	select {
 	case <-w.wake:
-		return l.relay.leasing.Err() == nil
+		woken = true
 	case <-timer.C:
 	case <-w.evicted:
+		w.evicted <- struct{}{} // for resume
 	}
+	// If it is no longer among the idle ones, somebody woke w in the same moment: that must not be lost.
+	if !woken && !l.unpark(w) {
+		<-w.wake
+		woken = true
+	}
+	l.relay.slots.resume(w, woken)
+	return woken && l.relay.leasing.Err() == nil
+}
+
+// unpark takes w from among the idle workers; false means that it is not there.
+func (l *lane) unpark(w *worker) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, x := range l.idle {
-		if x == w {
-			l.idle = append(l.idle[:i], l.idle[i+1:]...)
-			return false
-		}
+	i := slices.Index(l.idle, w)
+	if i >= 0 {
+		l.idle = slices.Delete(l.idle, i, i+1)
 	}
-	// Somebody woke w in the same moment: the wake-up must not be lost.
-	<-w.wake
-	return l.relay.leasing.Err() == nil
+	return i >= 0
 }
 
 // leave is told that a worker ends. Its connection goes to the lane that has waited longest for one.

@@ -3,6 +3,7 @@ package relay
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
 )
 
 // slots bounds the connections out of the process over all lanes. When they are used up, a lane that
@@ -16,6 +17,8 @@ type slots struct {
 	line  []*lane   // lanes that wait, each once
 	idle  list.List // of *worker, the longest idle one in front
 	limit int
+
+	waiting atomic.Int64 // len(line), for those who only look
 }
 
 func newSlots(limit int) *slots { return &slots{free: limit, limit: limit} }
@@ -33,14 +36,25 @@ func (s *slots) take(l *lane) bool {
 	if !l.inLine {
 		l.inLine = true
 		s.line = append(s.line, l)
-	}
-	if oldest := s.idle.Front(); oldest != nil {
-		w := s.idle.Remove(oldest).(*worker)
-		w.place = nil
-		close(w.evicted)
+		s.waiting.Store(int64(len(s.line)))
+		s.evict()
 	}
 	return false
 }
+
+// evict has the longest idle worker give up its connection.
+//
+// REQUIRES s.mu.
+func (s *slots) evict() {
+	if oldest := s.idle.Front(); oldest != nil {
+		w := s.idle.Remove(oldest).(*worker)
+		w.place = nil
+		w.evicted <- struct{}{} // it was in the list, so the channel is empty
+	}
+}
+
+// contended tells that lanes wait for a connection.
+func (s *slots) contended() bool { return s.waiting.Load() > 0 }
 
 // give returns a connection.
 func (s *slots) give() {
@@ -57,7 +71,9 @@ func (s *slots) following() *lane {
 		return nil
 	}
 	l := s.line[0]
+	s.line[0] = nil
 	s.line = s.line[1:]
+	s.waiting.Store(int64(len(s.line)))
 	return l
 }
 
@@ -72,13 +88,21 @@ func (s *slots) rest(w *worker) bool {
 	return true
 }
 
-// resume notes that w is idle no longer.
-func (s *slots) resume(w *worker) {
+// resume notes that w is idle no longer: it has mail, or ends. If it was to give up its connection and
+// got mail in the same moment, another has to instead.
+func (s *slots) resume(w *worker, mail bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if w.place != nil {
 		s.idle.Remove(w.place)
 		w.place = nil
+	}
+	select {
+	case <-w.evicted:
+		if mail {
+			s.evict()
+		}
+	default:
 	}
 }
 
