@@ -21,12 +21,13 @@ func (r *Relay) accept(s *session, body []byte) (message.ID, error) {
 	env.ID = r.queue.NewID()
 	env.ArrivedAt = now
 	env.MessageID = string(header.MessageID)
+	env.Tenant, env.Class = s.intake.Tenant, s.intake.Class
 	env.Origin = message.Origin{
 		Listener: s.info.Listener, Protocol: s.info.Protocol(), HELO: s.info.HELO,
 		Client: s.info.RemoteAddr.Addr(), SessionID: s.info.SessionID,
 	}
 	// Return-Path is the final host's to write (RFC 5321 4.4); one from an author is a forgery or a mistake.
-	if s.submission && (header.Bcc || header.ReturnPath) {
+	if s.intake.Submission && (header.Bcc || header.ReturnPath) {
 		body = message.RemoveFields(body, "Bcc", "Resent-Bcc", "Return-Path")
 	}
 	content := make([]byte, 0, traceRoom+len(body))
@@ -62,7 +63,7 @@ func (r *Relay) appendTrace(b []byte, s *session, env *message.Envelope, header 
 		trace.TLS = tls.VersionName(t.Version) + " " + tls.CipherSuiteName(t.CipherSuite)
 	}
 	b = message.AppendReceived(b, trace)
-	if !s.submission {
+	if !s.intake.Submission {
 		return b
 	}
 	if !header.Date {

@@ -19,18 +19,21 @@ type Intake struct {
 	// Submission tells that clients here are authors' own programs (RFC 6409): missing Date and
 	// Message-ID fields are added, Bcc is removed.
 	Submission bool
+	// Tenant and Class are those of all mail that comes in here.
+	Tenant string
+	Class  message.Class
 }
 
 // NewSession implements smtp.Backend.
 func (in *Intake) NewSession(info *smtp.ConnInfo) (gosmtp.Session, error) {
-	return &session{relay: in.Relay, submission: in.Submission, info: info}, nil
+	return &session{relay: in.Relay, intake: in, info: info}, nil
 }
 
 // session is one client's dialogue. It asks policy and acts on the answer; the wire is the server's matter.
 type session struct {
-	relay      *Relay
-	submission bool
-	info       *smtp.ConnInfo
+	relay  *Relay
+	intake *Intake
+	info   *smtp.ConnInfo
 
 	begun      time.Time // of the transaction
 	envelope   message.Envelope

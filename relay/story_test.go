@@ -285,6 +285,14 @@ func (s *story) submit(settings, input []string) string {
 			to = strings.Split(v, ",")
 		case "ret":
 			mail.Return = gosmtp.DSNReturn(strings.ToUpper(v))
+		case "class":
+			for c := range message.NumClasses {
+				if c.String() == v {
+					intake.Class = c
+				}
+			}
+		case "tenant":
+			intake.Tenant = v
 		case "envid":
 			mail.EnvelopeID = v
 		case "utf8":

@@ -45,6 +45,10 @@ type Listener struct {
 	// Kind is mx (other servers bring mail) or submission (own users and programs do: a missing
 	// Date and Message-ID are added, Bcc is removed).
 	Kind string `toml:"kind" enum:"mx,submission"`
+	// Tenant owns the mail taken here, and Class is its priority: within a domain and a site, tenants
+	// and classes take turns by [queue.weights], so that a newsletter never buries a password reset.
+	Tenant string `toml:"tenant"`
+	Class  string `toml:"class" enum:"normal,transactional,bulk"`
 	// TLS is none, starttls (RFC 3207) or implicit (RFC 8314).
 	TLS string `toml:"tls" enum:"none,starttls,implicit"`
 	// Cert and Key are PEM files; read again on SIGHUP.

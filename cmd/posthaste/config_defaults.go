@@ -124,6 +124,9 @@ func (c *Config) complete() {
 		if l.Kind == "" {
 			l.Kind = "mx"
 		}
+		if l.Class == "" {
+			l.Class = "normal"
+		}
 		if l.TLS == "" {
 			l.TLS = "none"
 		}

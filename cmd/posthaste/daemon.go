@@ -99,8 +99,10 @@ func (d *daemon) openDoors() error {
 		}
 		d.doors = append(d.doors, door)
 		door.server = &smtp.Server{
-			Backend: &relay.Intake{Relay: d.relay, Submission: l.Kind == "submission"},
-			Config:  serverConfig(d.cfg, l, door.certificate, memory, d.log),
+			Backend: &relay.Intake{
+				Relay: d.relay, Submission: l.Kind == "submission", Tenant: l.Tenant, Class: classOf(l.Class),
+			},
+			Config: serverConfig(d.cfg, l, door.certificate, memory, d.log),
 		}
 	}
 	return nil

@@ -74,6 +74,16 @@ func resolverConfig(cfg *Config) resolver.Config {
 	return r
 }
 
+// classOf returns the class of that name; the check of the configuration has seen that it is one.
+func classOf(name string) message.Class {
+	for c := range message.NumClasses {
+		if c.String() == name {
+			return c
+		}
+	}
+	return message.ClassNormal
+}
+
 // servesPort tells whether a listener answers at the port that MX hosts are connected to, so that a domain whose MX
 // is one of our addresses would come back to us (RFC 5321 5.1).
 func servesPort(cfg *Config, port int) bool {
