@@ -49,7 +49,8 @@ type Options struct {
 	Peers []string
 	// Rounds is how often each relay has its turn in each scenario; 0 means 1.
 	Rounds int
-	// Dir is where queues are made: it should be on the disk that matters. "" is the current folder.
+	// Dir is where queues are made: on the disk that matters, and within reach of other users, for
+	// some peers run as their own. "" is /var/tmp.
 	Dir string
 	// Keep leaves the relays' folders behind for a look.
 	Keep bool
@@ -114,7 +115,7 @@ func (o *Options) once(ctx context.Context, sc Scenario, s Subject) (Result, err
 func (o *Options) setDefaults() {
 	o.Rounds = max(1, o.Rounds)
 	if o.Dir == "" {
-		o.Dir = "."
+		o.Dir = "/var/tmp"
 	}
 	if o.Binary == "" {
 		o.Binary, _ = os.Executable()

@@ -36,7 +36,7 @@ const (
 	kib           = 1 << 10
 	roundTrip     = 50 * time.Millisecond
 	usualSessions = 50
-	usualConns    = 50
+	usualConns    = 20
 	usualRetry    = time.Second
 )
 
