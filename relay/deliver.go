@@ -132,26 +132,44 @@ func (w *worker) lease(mayWait bool) *attempt {
 			return nil
 		}
 	}
-	for {
-		lease := w.lane.take()
-		if lease == nil {
+	for r.leasing.Err() == nil {
+		lease, err := w.lane.take()
+		if err == nil && lease == nil {
 			return nil
 		}
-		content, err := lease.Content()
 		if err == nil {
-			facts := w.peer.facts
-			if w.peer.sent > 0 {
-				facts = w.peer.again
+			a, readable := w.begin(lease)
+			if readable == nil {
+				return a
 			}
-			a := newAttempt(lease, facts)
-			a.content = content
-			return a
+			err = readable
 		}
-		r.leaseFailed(lease.Domain, err)
-		if r.queueFailed(err) {
-			return nil
+		if errors.Is(err, queue.ErrDamaged) {
+			continue // that message alone
 		}
+		if !mayWait {
+			return nil // what is in flight goes first
+		}
+		r.rest()
 	}
+	return nil
+}
+
+// begin makes an attempt of a lease. If its content cannot be read the lease has ended.
+func (w *worker) begin(lease *queue.Lease) (*attempt, error) {
+	content, err := lease.Content()
+	if err != nil {
+		w.lane.relay.leaseFailed(lease.Domain, err)
+		w.lane.relay.queue.Release(lease) // does nothing for what was put aside as damaged
+		return nil, err
+	}
+	facts := w.peer.facts
+	if w.peer.sent > 0 {
+		facts = w.peer.again
+	}
+	a := newAttempt(lease, facts)
+	a.content = content
+	return a, nil
 }
 
 // send gives d to the peer, and after it what the client put in flight meanwhile. It returns false when the
@@ -225,9 +243,4 @@ func (r *Relay) learn(p *peer, err error) {
 	case errors.Is(err, smtp.ErrProtocol):
 		r.hosts.note(p.addr, func(n *hostNotes) { n.lockstep = time.Now().Add(rememberLockstep) })
 	}
-}
-
-// queueFailed tells whether the queue can give no mail at all any more.
-func (r *Relay) queueFailed(err error) bool {
-	return errors.Is(err, queue.ErrFailed) || errors.Is(err, queue.ErrClosed)
 }

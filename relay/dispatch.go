@@ -62,12 +62,13 @@ func (r *Relay) route(domain string) {
 }
 
 // endAttempt gives all mail that is due at domain the same outcome without a connection: the name system
-// refused it, or its site cannot be reached.
+// refused it.
 func (r *Relay) endAttempt(ctx context.Context, domain string, status message.Status, facts *peerFacts) {
 	for ctx.Err() == nil {
 		lease, err := r.queue.Lease(domain)
 		if err != nil {
 			r.leaseFailed(domain, err)
+			r.rest()
 			continue
 		}
 		if lease == nil {
@@ -77,8 +78,8 @@ func (r *Relay) endAttempt(ctx context.Context, domain string, status message.St
 	}
 }
 
-// leaseFailed tells of mail that could not be lent out. The queue has set it aside, so that the
-// next call gives other mail.
+// leaseFailed tells of mail that could not be lent out. What is damaged the queue puts aside, so that
+// the next call gives other mail; after any other error it may be the same again, and the caller rests.
 func (r *Relay) leaseFailed(domain string, err error) {
 	r.metrics.leaseErrors.Add(1)
 	level := zap.WarnLevel
@@ -86,4 +87,14 @@ func (r *Relay) leaseFailed(domain string, err error) {
 		level = zap.ErrorLevel
 	}
 	r.log.Log(level, "mail cannot be read from the queue", zap.String("domain", domain), zap.Error(err))
+}
+
+// rest waits a moment after the queue could not be read, or until the relay stops leasing.
+func (r *Relay) rest() {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.leasing.Done():
+	}
 }

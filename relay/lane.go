@@ -109,20 +109,18 @@ func (l *lane) staff() {
 	}
 }
 
-// take leases the next due mail of the lane's domains in turn; nil means there is none.
-func (l *lane) take() *queue.Lease {
+// take leases the next due mail of the lane's domains in turn; nil means there is none, or an error that
+// the caller rests after.
+func (l *lane) take() (*queue.Lease, error) {
 	for l.relay.leasing.Err() == nil {
 		d, offers := l.next()
 		if d == nil {
-			return nil
+			return nil, nil
 		}
 		lease, err := l.relay.queue.Lease(d.name)
 		if err != nil {
 			l.relay.leaseFailed(d.name, err)
-			if l.relay.queueFailed(err) {
-				return nil
-			}
-			continue
+			return nil, err
 		}
 		if lease == nil {
 			l.drained(d, offers)
@@ -134,9 +132,9 @@ func (l *lane) take() *queue.Lease {
 		l.mu.Lock()
 		l.staff() // for the rest of this domain's mail, or that of the site's other domains
 		l.mu.Unlock()
-		return lease
+		return lease, nil
 	}
-	return nil
+	return nil, nil
 }
 
 // next returns the domain whose turn it is and how often it has been announced, for drained. One whose route
@@ -250,12 +248,13 @@ func (l *lane) drain() {
 		}
 		status, facts := l.reason, l.reasonFacts
 		l.mu.Unlock()
-		d, offers := l.next()
-		if d == nil {
-			continue
+		lease, err := l.take()
+		switch {
+		case err != nil:
+			l.relay.rest()
+		case lease != nil:
+			l.relay.finish(newAttempt(lease, facts).all(status))
 		}
-		l.relay.endAttempt(l.relay.leasing, d.name, status, facts)
-		l.drained(d, offers)
 	}
 }
 
