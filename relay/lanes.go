@@ -19,6 +19,7 @@ type laneTable struct {
 	mu      sync.Mutex
 	lanes   map[laneKey]*lane
 	domains map[string]*laneDomain
+	changed time.Time // when outdate was called
 }
 
 func (t *laneTable) init(r *Relay) {
@@ -48,6 +49,9 @@ func (t *laneTable) attach(domain string, route resolver.Route, took time.Durati
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if now := time.Now(); now.Add(-took).Before(t.changed) {
+		route.Expires = now // it was asked for before the change
+	}
 	l := t.lanes[key]
 	if l == nil {
 		l = &lane{relay: t.relay, key: key, source: source, known: make(map[string]*laneDomain)}
@@ -71,6 +75,25 @@ func (t *laneTable) attach(domain string, route resolver.Route, took time.Durati
 	d.route = route
 	l.mu.Unlock()
 	l.offer(d)
+}
+
+// outdate has every domain resolved again before its next mail, because routes or limits have changed.
+// Without it a domain that never runs out of mail would keep a static route, which does not expire,
+// and the limits of its lane for ever.
+func (t *laneTable) outdate() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.changed = time.Now()
+	for _, l := range t.lanes {
+		l.mu.Lock()
+		for _, d := range l.known {
+			d.route.Expires = t.changed
+		}
+		for _, d := range l.ring { // those that could not be remembered
+			d.route.Expires = t.changed
+		}
+		l.mu.Unlock()
+	}
 }
 
 // retire forgets l when nothing is left of it but the memory of a failure that is over.

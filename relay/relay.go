@@ -142,12 +142,14 @@ func New(cfg Config, p Policy) *Relay {
 	return r
 }
 
-// SetPolicy puts p in force for all that begins from now on; what is under way ends as it began.
+// SetPolicy puts p in force for all that begins from now on; what is under way ends as it began. Every domain
+// is routed anew before its next mail, so call it also when only the Router has changed.
 func (r *Relay) SetPolicy(p Policy) {
 	if p.MaxReceived == 0 {
 		p.MaxReceived = 100
 	}
 	r.policy.Store(&p)
+	r.lanes.outdate()
 }
 
 // Run delivers until ctx ends, then drains: nothing new is leased, what is in flight has until drain has
