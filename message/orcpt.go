@@ -14,6 +14,9 @@ const maxOriginal = 500
 // address as xtext (RFC 3461 4.2), or for the type utf-8 in one of the forms of RFC 6533 3. The
 // address comes back decoded; the type in lower case. With wide, which stands for SMTPUTF8, the
 // utf-8 form may hold UTF-8 as it is.
+//
+// Postfix encodes an address of RFC 6531 as plain xtext of the type rfc822, to which only ASCII
+// belongs. A 501 would bounce all such mail of its users, so it is taken as what it means: utf-8.
 func ParseOriginalRecipient(s string, wide bool) (addrType, addr string, err error) {
 	if len(s) > maxOriginal {
 		return "", "", fmt.Errorf("%w: ORCPT longer than %d octets", ErrBadXtext, maxOriginal)
@@ -30,10 +33,26 @@ func ParseOriginalRecipient(s string, wide bool) (addrType, addr string, err err
 	addrType = lowerASCII(addrType)
 	if addrType == "utf-8" {
 		addr, err = decodeUnitext(rest, wide)
-	} else {
-		addr, err = DecodeXtext(rest)
+		return addrType, addr, err
 	}
-	return addrType, addr, err
+	if addrType != "rfc822" {
+		addr, err = DecodeXtext(rest)
+		return addrType, addr, err
+	}
+	if addr, err = decodeXtext(rest, 0xff); err != nil {
+		return "", "", err
+	}
+	for i := 0; i < len(addr); {
+		n := 1
+		if addr[i] >= utf8.RuneSelf {
+			if n = wideText(addr[i:]); n == 0 {
+				return "", "", fmt.Errorf("%w: stands for bad UTF-8", ErrBadXtext)
+			}
+			addrType = "utf-8"
+		}
+		i += n
+	}
+	return addrType, addr, nil
 }
 
 // FormatOriginalRecipient writes the value of an ORCPT parameter, in ASCII whatever the address:

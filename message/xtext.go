@@ -39,7 +39,10 @@ func xchar(c byte) bool { return c > ' ' && c <= '~' && c != '+' && c != '=' }
 // DecodeXtext reads xtext. The value holds printable ASCII and space only, as ENVID and the
 // address of ORCPT must (RFC 3461 4.2, 4.4): a CR LF smuggled in as "+0D+0A" would otherwise
 // become a field of the report's.
-func DecodeXtext(s string) (string, error) {
+func DecodeXtext(s string) (string, error) { return decodeXtext(s, '~') }
+
+// decodeXtext reads xtext whose encoded characters are at most last.
+func decodeXtext(s string, last byte) (string, error) {
 	plain := true
 	for i := 0; i < len(s) && plain; i++ {
 		plain = xchar(s[i])
@@ -59,7 +62,7 @@ func DecodeXtext(s string) (string, error) {
 				return "", fmt.Errorf("%w: no hex digits after +", ErrBadXtext)
 			}
 			c = byte(hi<<4 | lo)
-			if c < ' ' || c > '~' {
+			if c < ' ' || c > last || c == 0x7f {
 				return "", fmt.Errorf("%w: stands for an unprintable character", ErrBadXtext)
 			}
 			i += 2

@@ -37,6 +37,9 @@ func TestOriginalRecipient(t *testing.T) {
 		{"utf-8;用@a.test", "utf-8", "用@a.test", `utf-8;\x{7528}@a.test`, true},
 		{"utf-8;用@a.test", "", "", "", false}, // UTF-8 without SMTPUTF8
 		{"rfc822;用@a.test", "", "", "", true},
+		{"rfc822;j+C3+BC@a.test", "utf-8", "jü@a.test", `utf-8;j\x{FC}@a.test`, false}, // as Postfix has it
+		{"rfc822;j+FC@a.test", "", "", "", true}, {"rfc822;+C2+85@a.test", "", "", "", true}, {"x400;j+C3+BC", "", "", "", true},
+		{"rfc822;+7F@a.test", "", "", "", true}, {"rfc822;+C3+BC+0D+0A@a.test", "", "", "", true},
 		{`utf-8;\x{D800}`, "", "", "", true}, {`utf-8;\x{110000}`, "", "", "", true}, {`utf-8;\x{}`, "", "", "", true},
 		{`utf-8;\x{0D}\x{0A}x`, "", "", "", true}, {`utf-8;\x{85}`, "", "", "", true}, {`utf-8;\x{202E}`, "", "", "", true}, {`utf-8;\y{41}`, "", "", "", true},
 		{`utf-8;\x{41`, "", "", "", true}, {"utf-8;a+b", "", "", "", true},
@@ -61,6 +64,7 @@ func TestOriginalRecipient(t *testing.T) {
 
 func FuzzOriginalRecipient(f *testing.F) {
 	f.Add("rfc822;bob+2Btag@a.test", false)
+	f.Add("rfc822;j+C3+BC@a.test", false)
 	f.Add(`utf-8;\x{7528}\x{10FFFD}用@a.test`, true)
 	f.Fuzz(func(t *testing.T, s string, wide bool) {
 		kind, addr, err := ParseOriginalRecipient(s, wide)
