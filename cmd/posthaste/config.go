@@ -168,7 +168,7 @@ type Bounce struct {
 
 // Events is the event log: one line for each change of a recipient's state.
 type Events struct {
-	// Path is a file, "-" for standard output or "none". Default: events.jsonl in DataDir.
+	// Path is the file; default: events.jsonl in DataDir.
 	Path   string `toml:"path"`
 	Format string `toml:"format" enum:"json,postfix,text"`
 	// RotateSize and RotateAge start a new file; 0 never does (SIGHUP reopens, for logrotate).

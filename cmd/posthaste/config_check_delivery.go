@@ -151,7 +151,7 @@ func (c *checker) queueAndDNS() {
 	if l := c.cfg.Limits; l.MessageMemory < l.MessageSize {
 		c.fail("limits.message_memory", "%s does not hold one message of message_size (%s)", l.MessageMemory, l.MessageSize)
 	}
-	if e := c.cfg.Events; e.Detail && e.Format != "json" && e.Path != "none" && c.pos.lines["events.detail"] > 0 {
+	if e := c.cfg.Events; e.Detail && e.Format != "json" && c.pos.lines["events.detail"] > 0 {
 		c.fail("events.detail", "only the json format can hold the steps of an attempt")
 	}
 }

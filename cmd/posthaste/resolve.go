@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/posthaste-mta/posthaste/admin"
+	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/resolver"
 )
 
 // resolveCmd is `posthaste resolve`.
@@ -14,8 +18,9 @@ type resolveCmd struct {
 
 // Help is the long help.
 func (resolveCmd) Help() string {
-	return `Asks the daemon where it would deliver a domain's mail now, and prints each step: routes, MX
-records, addresses, what came from the cache, and the site whose limits hold.
+	return `Tells where a domain's mail would be delivered now, and each step to it: routes, MX records,
+addresses, what came from the cache, and the site whose limits hold. It asks the running daemon;
+when there is none, it asks the name servers itself by the configuration.
 
 Example:
   posthaste resolve example.com`
@@ -23,7 +28,49 @@ Example:
 
 // Run resolves.
 func (c *resolveCmd) Run(p process) error {
-	return c.ask(func(ctx context.Context, daemon *admin.Client) error {
+	err := c.ask(func(ctx context.Context, daemon *admin.Client) error {
 		return daemon.Resolve(ctx, p.stdout, c.Domain)
 	})
+	if errors.Is(err, admin.ErrNotRunning) {
+		fmt.Fprintln(p.stderr, "posthaste: the daemon is not running; asking the name servers")
+		return c.withoutDaemon(p)
+	}
+	return err
+}
+
+// withoutDaemon resolves with an empty cache, by the configuration if there is one.
+func (c *resolveCmd) withoutDaemon(p process) error {
+	domain, err := message.ParseDomain(c.Domain, true)
+	if err != nil {
+		return withCode(exitUsage, err)
+	}
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
+	r, err := resolver.New(resolverConfig(cfg))
+	if err != nil {
+		return withCode(exitUnavailable, err)
+	}
+	defer r.Close()
+	_, err = r.Explain(context.Background(), domain).WriteTo(p.stdout)
+	return err
+}
+
+// config returns the configuration, or the defaults when none was named and none is in its place.
+func (c *resolveCmd) config() (*Config, error) {
+	file := c.Config
+	if file == "" {
+		if !exists(defaultConfigFile) {
+			cfg := DefaultConfig()
+			cfg.complete()
+			return cfg, nil
+		}
+		file = defaultConfigFile
+	}
+	cfg, _, err := LoadConfig(file)
+	if err != nil {
+		return nil, configError(err)
+	}
+	return cfg, nil
 }
