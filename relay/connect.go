@@ -42,34 +42,58 @@ type connector struct {
 }
 
 // connect tries the hosts in order, the ones known to be dead last, until one serves us. When none does,
-// the status is the one to give the mail: the last refusal heard, or why nobody answered.
+// the status is the one to give the mail: the last thing heard that leaves hope, or, if every host
+// refused us for good, the last refusal. Some hosts of a site may be shut while others are only away.
 func (c *connector) connect(ctx context.Context) (*peer, *peerFacts, message.Status) {
 	c.start = time.Now()
 	facts := c.facts()
 	status := localStatus(451, message.EnhancedCode{4, 4, 1}, "no host of "+c.route.Site+" has an address")
-	tried := 0
-	for _, late := range []bool{false, true} {
-		for _, host := range c.route.Hosts {
-			for _, addr := range host.Addrs {
-				if c.limits.Port != 0 && (c.route.Kind == resolver.KindMX || c.route.Kind == resolver.KindImplicit) {
-					addr = netip.AddrPortFrom(addr.Addr(), c.limits.Port)
-				}
-				if dead := c.relay.hosts.get(addr).dead.After(c.start); dead != late {
-					continue
-				}
-				if tried++; tried > maxAddresses || ctx.Err() != nil {
-					return nil, facts, status
-				}
-				p, err := c.reach(ctx, host, addr)
-				if err == nil {
-					return p, p.facts, message.Status{}
-				}
-				facts.host, facts.addr = host.Name, addr
-				status = c.failure(host, addr, err)
+	targets, complete := c.targets()
+	for i, t := range targets {
+		if ctx.Err() != nil {
+			break
+		}
+		p, err := c.reach(ctx, t.host, t.addr)
+		if err == nil {
+			return p, p.facts, message.Status{}
+		}
+		if failed := c.failure(t.host, t.addr, err); i == 0 || status.Permanent() || !failed.Permanent() {
+			facts.host, facts.addr, status = t.host.Name, t.addr, failed
+		}
+	}
+	if status.Permanent() && !complete {
+		status.Code, status.Enhanced = 451, message.EnhancedCode{4, 3, 0} // others were not asked
+	}
+	facts.steps = c.steps
+	return nil, facts, status
+}
+
+// target is an address to try.
+type target struct {
+	host resolver.Host
+	addr netip.AddrPort
+}
+
+// targets returns the addresses to try in their order; complete tells that these are all there are.
+func (c *connector) targets() (targets []target, complete bool) {
+	var late []target
+	for _, host := range c.route.Hosts {
+		for _, addr := range host.Addrs {
+			if c.limits.Port != 0 && (c.route.Kind == resolver.KindMX || c.route.Kind == resolver.KindImplicit) {
+				addr = netip.AddrPortFrom(addr.Addr(), c.limits.Port)
+			}
+			if c.relay.hosts.get(addr).dead.After(c.start) {
+				late = append(late, target{host, addr})
+			} else {
+				targets = append(targets, target{host, addr})
 			}
 		}
 	}
-	return nil, facts, status
+	targets = append(targets, late...)
+	if len(targets) > maxAddresses {
+		return targets[:maxAddresses], false
+	}
+	return targets, true
 }
 
 func (c *connector) facts() *peerFacts {
@@ -180,7 +204,7 @@ func (c *connector) secure(ctx context.Context, client *smtp.Client, host resolv
 		if want == policy.TLSOpportunistic {
 			return nil
 		}
-		return localStatus(451, message.EnhancedCode{4, 7, 10}, "TLS is required and "+host.Name+" does not offer it")
+		return noTLS("TLS is required and " + host.Name + " does not offer it")
 	}
 	settings := c.relay.cfg.TLS.Clone()
 	settings.ServerName = host.Name
@@ -193,14 +217,25 @@ func (c *connector) secure(ctx context.Context, client *smtp.Client, host resolv
 	if err == nil {
 		return nil
 	}
-	if client.Err() == nil && want == policy.TLSOpportunistic {
-		return nil // refused in so many words: the connection still serves in the clear
-	}
+	var refused message.Status
 	var phase *smtp.PhaseError
-	if errors.As(err, &phase) && phase.Phase == smtp.PhaseHandshake {
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case client.Err() == nil && want == policy.TLSOpportunistic:
+		return nil // refused in so many words: the connection still serves in the clear
+	case client.Err() == nil && errors.As(err, &refused):
+		// Whatever it says: the lack of TLS may be an attack or a mistake, and never bounces mail.
+		return noTLS("TLS is required and " + host.Name + " refused it: " + refused.String())
+	case errors.As(err, &untrusted):
+		return localStatus(451, message.EnhancedCode{4, 7, 5}, "the certificate of "+host.Name+": "+untrusted.Err.Error())
+	case errors.As(err, &phase) && phase.Phase == smtp.PhaseHandshake:
 		return &handshakeError{err}
 	}
 	return err
+}
+
+func noTLS(text string) message.Status {
+	return localStatus(451, message.EnhancedCode{4, 7, 10}, text)
 }
 
 func (c *connector) step(phase, host string, err error) {

@@ -220,10 +220,17 @@ func (l *lane) connectFailed(status message.Status, facts *peerFacts) {
 		return
 	}
 	l.failures++
-	l.suspendedUntil = now.Add(suspension(retry, l.failures))
+	pause := suspension(retry, l.failures)
+	if status.Permanent() {
+		pause = min(pause, permanentPause) // mail bounces meanwhile, so ask again soon
+	}
+	l.suspendedUntil = now.Add(pause)
 	l.reason, l.reasonFacts = status, facts
 	l.relay.metrics.suspensions.Add(1)
 }
+
+// permanentPause is how long a site is left alone at most after it refused us for good.
+const permanentPause = 30 * time.Second
 
 // suspension is how long a site is left alone after its n-th failure in a row: half of what its mail
 // waits, so that the mail that is due next finds the site no longer suspended and tries it.
