@@ -12,7 +12,7 @@ var reportPage string
 // WriteHTML writes the report as one page that needs nothing from elsewhere.
 func (r *Report) WriteHTML(w io.Writer) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
-		"ms": ms, "size": func(n float64) string { return size(int64(n)) }, "times": times,
+		"size": func(n float64) string { return size(int64(n)) }, "times": times,
 	}).Parse(reportPage)
 	if err != nil {
 		return err

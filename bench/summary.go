@@ -29,6 +29,9 @@ type Summary struct {
 	Damaged   int64   `json:"damaged"` // corrupted, mixed, delivered though refused, to strangers
 	Trouble   string  `json:"trouble,omitempty"`
 
+	// Timed tells that the load's tool measured latencies at all; smtp-source does not.
+	Timed bool `json:"timed"`
+
 	Curve  [][2]float64 `json:"-"` // of the 250, of the last round
 	Series []Point      `json:"-"`
 }
@@ -85,6 +88,7 @@ func summarize(runs []*Result) Summary {
 		CPU:       median(func(r *Result) float64 { return r.CPUPerThousand }),
 		PSS:       median(func(r *Result) float64 { return float64(r.PeakPSS) }),
 		Written:   median(func(r *Result) float64 { return r.WrittenPerMessage }),
+		Timed:     last.Answered.Count > 0,
 		Curve:     last.Answered.Curve, Series: last.Series,
 	}
 	var troubles []string
@@ -99,6 +103,18 @@ func summarize(runs []*Result) Summary {
 	}
 	s.Trouble = strings.Join(troubles, " | ")
 	return s
+}
+
+func (s *Summary) ms(seconds float64) string {
+	if !s.Timed {
+		return "-"
+	}
+	return ms(seconds)
+}
+
+// Latencies are those of the table's columns, for the page.
+func (s Summary) Latencies() []string {
+	return []string{s.ms(s.Answer50), s.ms(s.Answer99), s.ms(s.Answer999), s.ms(s.Deliver50), s.ms(s.Deliver99)}
 }
 
 // Ratios compares the first relay of each scenario with the others in it.
@@ -141,7 +157,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	list := r.Summaries()
 	for _, s := range list {
 		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f\t%.1f\t%s\t%s\t%s\t%s\t%s\t%.3f\t%s\t%s\t%d\t%d\t%d\t\n", s.Scenario, s.Relay,
-			s.Accepted, s.Delivered, s.MB, ms(s.Answer50), ms(s.Answer99), ms(s.Answer999), ms(s.Deliver50), ms(s.Deliver99),
+			s.Accepted, s.Delivered, s.MB, s.ms(s.Answer50), s.ms(s.Answer99), s.ms(s.Answer999), s.ms(s.Deliver50), s.ms(s.Deliver99),
 			s.CPU, size(int64(s.PSS)), size(int64(s.Written)), s.Missing, s.Doubled, s.Damaged)
 	}
 	if err := t.Flush(); err != nil {
