@@ -25,6 +25,7 @@ type attempt struct {
 	steps    []Step
 	inFlight int  // transactions that the client has and that are not concluded
 	unheard  bool // not even a reply to MAIL has been heard, and no end of data was sent
+	sent     bool // an end of data was sent: what has no status is in doubt
 	// relayedDSN tells that the next hop took over the duty to report success (RFC 3461 5.2.2).
 	relayedDSN bool
 }
@@ -82,6 +83,7 @@ func (a *attempt) all(status message.Status) *attempt {
 func (a *attempt) note(first int, result *smtp.Result) {
 	a.inFlight--
 	t := &result.Trace
+	a.sent = a.sent || result.Sent
 	if result.Sent || t.Mail.Code != 0 {
 		a.unheard = false
 	}

@@ -32,6 +32,9 @@ func (r *Relay) addReports(p *Policy, schedule *policy.Schedule, a *attempt, o *
 	warn := o.results[message.Deferred] > 0 && schedule.WarnDue(now.Sub(env.ArrivedAt), a.lease.DelayWarned)
 	var failed, delayed, succeeded []message.ReportRecipient
 	for i, rcpt := range a.lease.Recipients {
+		if a.statuses[i].Code == 0 {
+			continue // given back: nothing happened to it
+		}
 		told := message.ReportRecipient{Recipient: rcpt, Status: a.statuses[i], LastAttempt: a.started}
 		if a.statuses[i].Remote {
 			told.RemoteMTA = a.facts.host

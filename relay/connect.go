@@ -26,6 +26,9 @@ type peer struct {
 	facts  *peerFacts // for the first attempt
 	again  *peerFacts // for the later ones
 	sent   int        // messages started on it
+	// pipelining tells that commands are sent without waiting for the reply to the one before.
+	pipelining bool
+	useful     bool // a transaction has come to its end on it, whatever the answer
 }
 
 // connector opens connections for one lane, with the settings in force when it was made.
@@ -179,7 +182,10 @@ func (c *connector) open(ctx context.Context, host resolver.Host, addr netip.Add
 	c.relay.metrics.tls[level].Add(1)
 	facts.connectTook = time.Since(c.start)
 	facts.steps = c.steps
-	return &peer{client: client, addr: addr, facts: facts, again: facts.again()}, nil
+	return &peer{
+		client: client, addr: addr, facts: facts, again: facts.again(),
+		pipelining: client.Extensions().Pipelining && !c.lockstep(notes),
+	}, nil
 }
 
 func (c *connector) clientConfig(notes hostNotes) smtp.ClientConfig {
@@ -189,9 +195,13 @@ func (c *connector) clientConfig(notes hostNotes) smtp.ClientConfig {
 		cfg.Hostname = c.source.EHLO
 	}
 	cfg.Timeouts = smtp.Timeouts(c.limits.Phases)
-	cfg.DisablePipelining = c.limits.NoPipelining || notes.lockstep.After(c.start)
-	cfg.DisableChunking = c.limits.NoChunking || notes.noChunking.After(c.start)
+	cfg.DisablePipelining = c.lockstep(notes)
+	cfg.DisableChunking = cfg.DisableChunking || c.limits.NoChunking || notes.noChunking.After(c.start)
 	return cfg
+}
+
+func (c *connector) lockstep(notes hostNotes) bool {
+	return c.limits.NoPipelining || c.relay.cfg.Client.DisablePipelining || notes.lockstep.After(c.start)
 }
 
 // secure does STARTTLS as far as policy and host go together.

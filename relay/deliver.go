@@ -4,8 +4,10 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/smtp"
@@ -183,9 +185,10 @@ func (w *worker) send(ctx context.Context, d *delivery) bool {
 			return nil
 		})
 		w.flight = w.flight[1:]
+		w.outOfStep(d, &result)
 		w.conclude(d, &result)
 		if result.Err != nil {
-			w.abandon(ctx, result.Err)
+			w.died(ctx, &result)
 			return false
 		}
 		if len(w.flight) == 0 {
@@ -195,25 +198,59 @@ func (w *worker) send(ctx context.Context, d *delivery) bool {
 	}
 }
 
-// abandon concludes all that was in flight or begun when the connection died: each recipient gets what is
-// known of it.
-func (w *worker) abandon(ctx context.Context, cause error) {
+// errOutOfStep is why we leave a host that answers pipelined commands with 503.
+var errOutOfStep = fmt.Errorf("%w: 503 in answer to commands in order", smtp.ErrProtocol)
+
+// outOfStep looks for 503, "bad sequence of commands". Our commands are in order, so a host that says so has
+// lost count of what was pipelined, and none of its later replies can be trusted: the connection is closed,
+// and the recipients are tried again one command at a time. Without pipelining 503 means what it says.
+func (w *worker) outOfStep(d *delivery, result *smtp.Result) {
+	if !w.peer.pipelining {
+		return
+	}
+	for i, status := range result.Recipients {
+		if status.Remote && status.Code == 503 {
+			result.Recipients[i] = message.Status{}
+			if result.Err == nil {
+				result.Err = fmt.Errorf("%w: %s", errOutOfStep, status)
+				w.peer.client.Close()
+			}
+		}
+	}
+}
+
+// died concludes all that was in flight when the connection died: each recipient gets what is known of it.
+// It remembers what may be learnt of the host, and has the site left alone if the connection was of no use.
+func (w *worker) died(ctx context.Context, first *smtp.Result) {
+	r := w.lane.relay
+	r.learn(w.peer, first.Err)
+	useless := !w.peer.useful && !retryAtOnce(first.Err) && r.delivering.Err() == nil
+	w.peer.useful = w.peer.useful || first.Sent // one message is deferred; the others may get on without it
 	for len(w.flight) > 0 {
 		d := w.flight[0]
 		w.flight = w.flight[1:]
 		result := w.peer.client.Send(ctx, &d.tx, nil)
 		if result.Err == nil {
-			result.Err = cause
+			result.Err = first.Err
 		}
 		w.conclude(d, &result)
 	}
-	w.lane.relay.learn(w.peer, cause)
+	// At MAIL or RCPT, or with 421, it is the site that does not serve us. Behind the end of the data it may
+	// as well be that one message which it cannot stand.
+	var said message.Status
+	switch goodbye := errors.As(first.Err, &said); {
+	case useless && goodbye:
+		w.lane.siteFailed(said, w.peer.again)
+	case useless && !first.Sent:
+		w.lane.siteFailed(lostConnection(w.peer.facts, first.Err), w.peer.again)
+	}
 }
 
 // conclude notes the replies to one transaction, and finishes its attempt when that was the last of it.
 func (w *worker) conclude(d *delivery, result *smtp.Result) {
 	a := d.attempt
 	a.note(d.first, result)
+	w.peer.useful = w.peer.useful || result.Err == nil
 	if result.Err != nil && w.rest == a {
 		w.rest = nil
 	}
@@ -221,19 +258,31 @@ func (w *worker) conclude(d *delivery, result *smtp.Result) {
 		return
 	}
 	r := w.lane.relay
-	if result.Err != nil && a.unheard && (w.peer.sent > 1 || r.delivering.Err() != nil) {
-		// The connection had served other mail, or we cut it to end in time, and nothing of this mail was
-		// heard. That says nothing about it: it is due as before. Each time this happens other mail has
-		// got through, so it cannot go on for ever.
-		r.queue.Release(a.lease)
-		return
-	}
 	a.relayedDSN = w.peer.client.Extensions().DSN
-	if result.Err != nil {
-		a.all(lostConnection(a.facts, result.Err))
+	switch {
+	case result.Err == nil:
+		r.finish(a)
+	case w.blameless(a, result.Err):
+		r.giveBack(a)
+	default:
+		r.finish(a.all(lostConnection(a.facts, result.Err)))
 	}
-	r.finish(a)
 }
+
+// blameless tells that a connection died of something that says nothing about this mail: it is due as
+// before, at once. Each of these happens only after something else got on, so it cannot go on for ever.
+func (w *worker) blameless(a *attempt, err error) bool {
+	switch {
+	case retryAtOnce(err):
+		return true // the host is known for it from now on
+	case w.lane.relay.delivering.Err() != nil:
+		return !a.sent // we cut it to end in time
+	}
+	return a.unheard && w.peer.useful // behind mail that was taken or refused
+}
+
+// retryAtOnce tells that a connection died of a way of speaking that will not be used with the host again.
+func retryAtOnce(err error) bool { return errors.Is(err, smtp.ErrChunking) || errors.Is(err, errOutOfStep) }
 
 // learn remembers of a host what made a connection die, when another way of speaking to it may not.
 func (r *Relay) learn(p *peer, err error) {

@@ -207,13 +207,20 @@ func (l *lane) connector() *connector {
 	return c
 }
 
-// connectFailed is told that a worker found no host that would serve it. With other connections open
-// the site only wants no more of them; with none, it is suspended and its due mail gets the reason.
+// connectFailed is told that a worker found no host that would serve it.
 func (l *lane) connectFailed(status message.Status, facts *peerFacts) {
+	l.mu.Lock()
+	l.opening--
+	l.mu.Unlock()
+	l.siteFailed(status, facts)
+}
+
+// siteFailed is told by a worker, which is about to leave, that the site does not serve us. With other
+// connections open it only wants no more of them; with none, it is suspended and its due mail gets the reason.
+func (l *lane) siteFailed(status message.Status, facts *peerFacts) {
 	retry := l.relay.policy.Load().Retry.For(facts.domain)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.opening--
 	now := time.Now()
 	if open := l.workers - 1 - l.opening; open > 0 {
 		l.ceiling, l.ceilingUntil = open, now.Add(time.Minute)

@@ -15,6 +15,18 @@ func (r *Relay) finish(a *attempt) {
 	r.record.add(r.decide(a))
 }
 
+// giveBack ends an attempt that says nothing about the recipients without a status: they are due as before, and
+// it does not count. What is known of the others is recorded.
+func (r *Relay) giveBack(a *attempt) {
+	for _, status := range a.statuses {
+		if status.Code != 0 {
+			r.finish(a)
+			return
+		}
+	}
+	r.queue.Release(a.lease)
+}
+
 // outcome is what is to be recorded of one attempt: a settlement and the events that tell of it.
 type outcome struct {
 	settlement queue.Settlement
@@ -36,16 +48,18 @@ func (r *Relay) decide(a *attempt) outcome {
 		Lease:       a.lease,
 		Results:     make([]message.Result, len(a.statuses)),
 		Statuses:    a.statuses,
-		Attempted:   true,
 		DelayWarned: a.lease.DelayWarned,
 	}}
 	classes := make([]policy.ReplyClass, len(a.statuses))
-	wait := time.Duration(-1)
+	wait, asBefore := time.Duration(-1), false
 	for i, status := range a.statuses {
 		if !status.Positive() {
 			classes[i] = policy.Classify(status)
 		}
 		switch {
+		case status.Code == 0: // given back
+			asBefore = true
+			continue
 		case status.Positive():
 			o.settlement.Results[i] = message.Delivered
 		case status.Permanent():
@@ -60,13 +74,14 @@ func (r *Relay) decide(a *attempt) outcome {
 		}
 		o.results[o.settlement.Results[i]]++
 	}
-	if wait >= 0 {
+	if wait >= 0 && !asBefore {
 		// Tried for the last time when the time is up, not an interval after it.
 		if left := schedule.Expire - age; schedule.Expire > 0 && left > 0 && left < wait {
 			wait = left
 		}
 		o.settlement.NextDue = now.Add(wait)
 	}
+	o.settlement.Attempted = !asBefore
 	r.addReports(p, schedule, a, &o, now)
 	o.events = append(o.events, r.attemptEvents(p, a, &o, classes, now, attempts)...)
 	return o
@@ -88,6 +103,9 @@ func (r *Relay) attemptEvents(p *Policy, a *attempt, o *outcome, classes []polic
 	}
 	events := make([]Event, 0, len(a.statuses))
 	for i, rcpt := range a.lease.Recipients {
+		if a.statuses[i].Code == 0 {
+			continue // given back: nothing happened to it
+		}
 		result := o.settlement.Results[i]
 		e := Event{
 			Type: EventOf(result), ID: env.ID,
