@@ -16,7 +16,7 @@ func (r *Relay) accept(s *session, body []byte) (message.ID, error) {
 	if header.Received >= r.policy.Load().MaxReceived {
 		return 0, reply(554, 5, 4, 6, fmt.Sprintf("Mail loop: %d Received fields", header.Received))
 	}
-	now := r.queue.Now()
+	now, took := r.queue.Now(), time.Since(s.begun)
 	env := s.envelope
 	env.ID = r.queue.NewID()
 	env.ArrivedAt = now
@@ -42,7 +42,7 @@ func (r *Relay) accept(s *session, body []byte) (message.ID, error) {
 	if err != nil {
 		return 0, err
 	}
-	r.accepted(s, &env, now)
+	r.accepted(s, &env, now, took)
 	return id, nil
 }
 
@@ -78,8 +78,8 @@ func (r *Relay) appendTrace(b []byte, s *session, env *message.Envelope, header 
 	return b
 }
 
-// accepted tells the event log of a message that is now ours.
-func (r *Relay) accepted(s *session, env *message.Envelope, now time.Time) {
+// accepted tells the event log of a message that is now ours, after the client took so long over it.
+func (r *Relay) accepted(s *session, env *message.Envelope, now time.Time, took time.Duration) {
 	first := s.recipients[0]
 	event := [1]Event{{
 		Type: EventAccepted, ID: env.ID, Sender: env.Sender,
@@ -87,7 +87,7 @@ func (r *Relay) accepted(s *session, env *message.Envelope, now time.Time) {
 		Tenant: env.Tenant, Class: env.Class, Size: env.Size,
 		PeerAddr: s.info.RemoteAddr, HELO: s.info.HELO, Timestamp: time.Now(), Created: now,
 		Reception: env.Origin.Protocol, SessionID: env.Origin.SessionID, MessageID: env.MessageID,
-		Listener: env.Origin.Listener, Delays: Delays{BeforeQueue: now.Sub(s.begun)},
+		Listener: env.Origin.Listener, Delays: Delays{BeforeQueue: took},
 	}}
 	if t := s.info.TLS; t != nil {
 		event[0].TLSVersion, event[0].TLSCipher = tls.VersionName(t.Version), tls.CipherSuiteName(t.CipherSuite)

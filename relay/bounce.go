@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"maps"
 	"math"
 	"sync"
 	"time"
@@ -101,7 +102,7 @@ func (r *Relay) addReport(p *Policy, kind message.ReportKind, rcpts []message.Re
 	o.events = append(o.events, Event{
 		Type: EventReport, ID: id, Relates: env.ID, Recipient: env.Sender,
 		Domain: report.Recipients[0].Domain, Tenant: env.Tenant, Class: report.Envelope.Class,
-		Size: report.Envelope.Size, Timestamp: now, Created: now,
+		Size: report.Envelope.Size, Timestamp: time.Now(), Created: now,
 	})
 }
 
@@ -109,6 +110,7 @@ func (r *Relay) addReport(p *Policy, kind message.ReportKind, rcpts []message.Re
 type stormGuard struct {
 	mu    sync.Mutex
 	until map[string]time.Time // when the address has paid for its reports (GCRA's arrival time)
+	swept time.Time            // when those who owe nothing were last looked for
 }
 
 // maxStormAddresses bounds the guard; when it is full of addresses that still owe, further ones pass.
@@ -131,16 +133,12 @@ func (g *stormGuard) allow(addr string, perHour int, now time.Time) bool {
 	if paid.Add(cost).Sub(now) > time.Hour {
 		return false
 	}
-	if len(g.until) >= maxStormAddresses {
-		for a, t := range g.until {
-			if t.Before(now) {
-				delete(g.until, a)
-			}
-		}
-		if len(g.until) >= maxStormAddresses {
-			return true
-		}
+	if len(g.until) >= maxStormAddresses && now.Sub(g.swept) > time.Minute { // it takes a while
+		maps.DeleteFunc(g.until, func(_ string, until time.Time) bool { return until.Before(now) })
+		g.swept = now
 	}
-	g.until[addr] = paid.Add(cost)
+	if _, known := g.until[addr]; known || len(g.until) < maxStormAddresses {
+		g.until[addr] = paid.Add(cost)
+	}
 	return true
 }

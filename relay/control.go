@@ -78,22 +78,29 @@ func (r *Relay) endMatching(ctx context.Context, f queue.Filter, result message.
 	var total queue.Changed
 	for {
 		leases, changed, err := r.queue.LeaseMatching(ctx, f, endBatch)
-		if err != nil {
+		total.Skipped = changed.Skipped
+		if len(leases) == 0 || err != nil {
+			r.release(leases)
 			return total, err
 		}
-		total.Skipped = changed.Skipped
-		if len(leases) == 0 {
-			return total, nil
-		}
 		var batch []outcome
+		ended := int64(0)
 		for _, lease := range leases {
 			o, n := r.endLease(lease, f, result, status)
-			total.Recipients += n
+			ended += n
 			batch = append(batch, o)
 		}
 		if err := r.record.commitNow(batch); err != nil {
+			r.release(leases)
 			return total, err
 		}
+		total.Recipients += ended
+	}
+}
+
+func (r *Relay) release(leases []*queue.Lease) {
+	for _, lease := range leases {
+		r.queue.Release(lease)
 	}
 }
 
@@ -107,7 +114,7 @@ func (r *Relay) endLease(lease *queue.Lease, f queue.Filter, result message.Resu
 		NextDue: lease.Due, DelayWarned: lease.DelayWarned,
 	}}
 	var ended int64
-	now := time.Now()
+	now := r.queue.Now()
 	for i, rcpt := range lease.Recipients {
 		if !f.MatchesRecipient(&rcpt) {
 			a.statuses[i] = rcpt.Last
@@ -120,7 +127,7 @@ func (r *Relay) endLease(lease *queue.Lease, f queue.Filter, result message.Resu
 		o.events = append(o.events, Event{
 			Type: EventOf(result), ID: lease.Envelope.ID, Sender: lease.Envelope.Sender, Recipient: rcpt.Address,
 			Domain: lease.Domain, Tenant: lease.Envelope.Tenant, Class: lease.Envelope.Class, Size: lease.Envelope.Size,
-			Status: status, Timestamp: now, Created: lease.Envelope.ArrivedAt, Attempts: lease.Attempts,
+			Status: status, Timestamp: time.Now(), Created: lease.Envelope.ArrivedAt, Attempts: lease.Attempts,
 			MessageID: lease.Envelope.MessageID,
 		})
 	}

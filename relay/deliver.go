@@ -282,7 +282,9 @@ func (w *worker) blameless(a *attempt, err error) bool {
 }
 
 // retryAtOnce tells that a connection died of a way of speaking that will not be used with the host again.
-func retryAtOnce(err error) bool { return errors.Is(err, smtp.ErrChunking) || errors.Is(err, errOutOfStep) }
+func retryAtOnce(err error) bool {
+	return errors.Is(err, smtp.ErrChunking) || errors.Is(err, errOutOfStep)
+}
 
 // learn remembers of a host what made a connection die, when another way of speaking to it may not.
 func (r *Relay) learn(p *peer, err error) {

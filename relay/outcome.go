@@ -40,7 +40,7 @@ type outcome struct {
 func (r *Relay) decide(a *attempt) outcome {
 	p := r.policy.Load()
 	schedule := p.Retry.For(a.lease.Domain)
-	now := time.Now()
+	now := r.queue.Now() // due times and ages are told by it: it does not jump when the clock is set
 	age := now.Sub(a.lease.Envelope.ArrivedAt)
 	attempts := a.lease.Attempts + 1
 
@@ -83,13 +83,14 @@ func (r *Relay) decide(a *attempt) outcome {
 	}
 	o.settlement.Attempted = !asBefore
 	r.addReports(p, schedule, a, &o, now)
-	o.events = append(o.events, r.attemptEvents(p, a, &o, classes, now, attempts)...)
+	o.events = append(o.events, r.attemptEvents(p, a, &o, classes, attempts)...)
 	return o
 }
 
 // attemptEvents tells what became of each recipient.
-func (r *Relay) attemptEvents(p *Policy, a *attempt, o *outcome, classes []policy.ReplyClass, now time.Time, attempts int) []Event {
+func (r *Relay) attemptEvents(p *Policy, a *attempt, o *outcome, classes []policy.ReplyClass, attempts int) []Event {
 	env, f := a.lease.Envelope, a.facts
+	now := time.Now()
 	delays := Delays{
 		InQueue:      max(a.started.Sub(env.ArrivedAt)-f.connectTook, 0),
 		Transmission: a.sendTime,

@@ -154,7 +154,7 @@ func (r *Relay) SetPolicy(p Policy) {
 
 // Run delivers until ctx ends, then drains: nothing new is leased, what is in flight has until drain has
 // passed to finish, the rest goes back to the queue. Run returns when every outcome is settled. It returns
-// early, with an error, when the queue or the event log can no longer record outcomes.
+// early, with an error, when the queue has failed or outcomes can no longer be recorded.
 func (r *Relay) Run(ctx context.Context, drain time.Duration) error {
 	recorded := make(chan error, 1)
 	go func() { recorded <- r.record.run() }()
@@ -164,8 +164,11 @@ func (r *Relay) Run(ctx context.Context, drain time.Duration) error {
 	var failed error
 	select {
 	case <-ctx.Done():
-	case failed = <-recorded:
+	case <-r.leasing.Done(): // Abort
+	case <-r.queue.Failed():
 		drain = 0
+	case failed = <-recorded:
+		recorded, drain = nil, 0
 	}
 	r.stopLeasing()
 	r.lanes.wakeAll()
@@ -180,14 +183,17 @@ func (r *Relay) Run(ctx context.Context, drain time.Duration) error {
 		<-finished
 	}
 	r.stopDelivery()
-	if failed == nil {
+	if recorded != nil {
 		r.record.close()
 		failed = <-recorded
+	}
+	if failed == nil {
+		failed = r.queue.Err()
 	}
 	return failed
 }
 
-// Abort gives up what is in flight: Run then returns without waiting for the rest of its drain time.
+// Abort gives up what is in flight: Run then returns without waiting, for its context or its drain time.
 func (r *Relay) Abort() { r.stopLeasing(); r.stopDelivery() }
 
 func dialTCP(ctx context.Context, source policy.Source, addr netip.AddrPort) (net.Conn, error) {
