@@ -57,7 +57,6 @@ type flow struct {
 	changes   []change
 	blocked   int64 // until then, because reading failed
 
-	credit int  // groups it may still send in this turn
 	inTurn bool // it is in domain.turns
 	at     int  // its place in domain.later if it is not in turn
 }

@@ -49,8 +49,7 @@ type domain struct {
 	name string
 	// announced: NextReady has it or has returned it, and Lease has not returned nil since.
 	announced bool
-	turns     []*flow // that may have something due, in turn order
-	turn      int
+	turns     turns         // the flows that may have something due
 	later     heapOf[*flow] // those that have not
 	due       int64         // when it will be announced
 	at        int           // its place in schedule.due, -1 if it is not there
@@ -101,8 +100,7 @@ func (s *schedule) changed(f *flow, now int64) {
 			delete(s.flows, f.name)
 		case next <= now:
 			s.leaveLater(f)
-			f.inTurn = true
-			d.turns = append(d.turns, f)
+			d.turns.add(f)
 		case f.at >= 0:
 			heap.Fix(&d.later, f.at)
 		default:
@@ -123,7 +121,7 @@ func (s *schedule) changedDomain(d *domain) {
 	if d.announced {
 		return
 	}
-	if len(d.turns) > 0 {
+	if d.turns.size > 0 {
 		s.leaveDue(d)
 		d.announced = true
 		s.ready.push(d)
@@ -160,8 +158,7 @@ func (s *schedule) signal() {
 	}
 }
 
-// pick returns the flow whose turn it is, or nil if the domain has nothing due. Flows take turns by
-// deficit round robin: each sends as many groups as its class weighs, then the next.
+// pick returns the flow whose turn it is, or nil if the domain has nothing due.
 func (s *schedule) pick(d *domain, now int64) *flow {
 	for len(d.later.items) > 0 {
 		f := d.later.items[0]
@@ -169,39 +166,21 @@ func (s *schedule) pick(d *domain, now int64) *flow {
 			break
 		}
 		heap.Pop(&d.later)
-		f.inTurn = true
-		d.turns = append(d.turns, f)
+		d.turns.add(f)
 	}
-	for len(d.turns) > 0 {
-		f := d.turns[d.turn]
+	for f := d.turns.first(&s.weights); f != nil; f = d.turns.first(&s.weights) {
 		next, any := f.next()
-		switch {
-		case !any || next > now:
-			s.endTurn(d, f, any)
-		case f.credit <= 0:
-			d.turn = (d.turn + 1) % len(d.turns)
-			g := d.turns[d.turn]
-			g.credit = s.weights[g.name.class]
-		default:
+		if any && next <= now {
 			return f
 		}
+		d.turns.remove(f)
+		if any {
+			heap.Push(&d.later, f)
+		} else {
+			delete(s.flows, f.name)
+		}
 	}
-	d.turns = nil
 	return nil
-}
-
-// endTurn takes the flow whose turn it is out of the round.
-func (s *schedule) endTurn(d *domain, f *flow, any bool) {
-	d.turns = append(d.turns[:d.turn], d.turns[d.turn+1:]...)
-	f.inTurn, f.credit = false, 0
-	if any {
-		heap.Push(&d.later, f)
-	} else {
-		delete(s.flows, f.name)
-	}
-	if d.turn >= len(d.turns) {
-		d.turn = 0
-	}
 }
 
 // lease takes the domain's next due entry, or nil, and its content if that is in memory. more tells that
@@ -223,7 +202,7 @@ func (s *schedule) lease(name string) (e *entry, content []byte, more bool) {
 			return nil, nil, false
 		case len(f.window) > 0:
 			e := s.take(f, 0)
-			f.credit--
+			d.turns.spend(f)
 			more := s.pick(d, now) != nil
 			if !more {
 				d.announced = false
