@@ -201,13 +201,13 @@ func await(t *testing.T, what string, done func() (ok bool, state string)) {
 	t.Fatalf("%s: not within %v: %s", what, patience, tail(state))
 }
 
-// awaitListening waits for a server to take connections.
-func awaitListening(t *testing.T, address string, c *child) {
+// awaitAddress waits for a server to take connections; said returns what it has printed.
+func awaitAddress(t *testing.T, address string, said func() string) {
 	t.Helper()
 	await(t, "a server on "+address, func() (bool, string) {
 		conn, err := net.DialTimeout("tcp", address, time.Second)
 		if err != nil {
-			return false, err.Error() + "\n" + c.output()
+			return false, err.Error() + "\n" + said()
 		}
 		conn.Close()
 		return true, ""

@@ -48,7 +48,7 @@ func startReceiver(t *testing.T, withTLS bool, hosts ...string) *receiver {
 	}
 	r.child = spawn(t, interpreter, append([]string{"-B", "testdata/interop/receiver.py", r.dir, fmt.Sprint(r.port), tls}, hosts...)...)
 	for _, h := range hosts {
-		awaitListening(t, fmt.Sprintf("%s:%d", h, r.port), r.child)
+		awaitAddress(t, fmt.Sprintf("%s:%d", h, r.port), r.child.output)
 	}
 	return r
 }
@@ -113,7 +113,7 @@ func startSink(t *testing.T, flags ...string) *sink {
 	}
 	flags = append(flags, "-d", filepath.Join(s.dir, "m."), s.address(), "100")
 	s.child = spawn(t, path, flags...)
-	awaitListening(t, s.address(), s.child)
+	awaitAddress(t, s.address(), s.child.output)
 	return s
 }
 
@@ -178,4 +178,11 @@ func brief(s string) string {
 		return s[:300] + "[...]" + s[len(s)-300:]
 	}
 	return s
+}
+
+// post sends a message with Python's smtplib; parameters of a recipient follow it after a space.
+func post(t *testing.T, address, sender, options, content string, recipients ...string) {
+	t.Helper()
+	args := append([]string{"-B", "testdata/interop/submit.py", address, sender, options}, recipients...)
+	mustExecute(t, content, program(t, "python3"), args...)
 }

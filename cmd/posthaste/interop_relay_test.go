@@ -144,12 +144,17 @@ type event struct {
 
 // String shows what matters about the end of an attempt.
 func (e event) String() string {
-	s := fmt.Sprintf("%s %s", e.Type, e.Recipient)
-	if c := e.Response; c.Code != 0 {
-		s += fmt.Sprintf(": %d %d.%d.%d %s", c.Code, c.EnhancedCode.Class, c.EnhancedCode.Subject, c.EnhancedCode.Detail, c.Content)
-		if c.Command != "" {
-			s += fmt.Sprintf(" (to %s)", c.Command)
-		}
+	s := e.Type + " " + e.Recipient
+	c := e.Response
+	if c.Code != 0 {
+		s += fmt.Sprintf(": %d ", c.Code)
+	}
+	if x := c.EnhancedCode; x.Class != 0 {
+		s += fmt.Sprintf("%d.%d.%d ", x.Class, x.Subject, x.Detail)
+	}
+	s += c.Content
+	if c.Command != "" {
+		s += " (to " + c.Command + ")"
 	}
 	return s
 }

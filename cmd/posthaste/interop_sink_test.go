@@ -115,7 +115,7 @@ func (s *sink) heal(t *testing.T) {
 	t.Helper()
 	args := s.cmd.Args
 	s.child = spawn(t, args[0], append(healthy(args), s.address(), "100")...)
-	awaitListening(t, s.address(), s.child)
+	awaitAddress(t, s.address(), s.child.output)
 }
 
 // healthy keeps the flags of smtp-sink that do not make its manners.
