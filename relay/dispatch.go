@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,7 +18,6 @@ import (
 // A domain whose lane is known and whose route still holds goes there at once; any other is
 // resolved outside this loop, so that a slow name server holds up its own domains alone.
 func (r *Relay) dispatch() {
-	slots := make(chan struct{}, r.cfg.MaxResolving)
 	for {
 		domain, err := r.queue.NextReady(r.leasing)
 		if err != nil {
@@ -26,28 +26,57 @@ func (r *Relay) dispatch() {
 			}
 			return
 		}
-		if r.lanes.attachKnown(domain) {
-			continue
+		if !r.lanes.attachKnown(domain) {
+			r.resolve(domain)
 		}
-		select {
-		case slots <- struct{}{}:
-		case <-r.leasing.Done():
-			return
-		}
-		r.work.Go(func() {
-			defer func() { <-slots }()
-			r.route(domain)
-		})
 	}
+}
+
+// lookups are the domains whose route is being found, and those that wait for it: no more than have due mail.
+type lookups struct {
+	mu      sync.Mutex
+	running int
+	waiting []string
+}
+
+// resolve finds the route of a domain and attaches it to its lane, at once or when fewer than MaxResolving
+// others wait for an answer.
+func (r *Relay) resolve(domain string) {
+	q := &r.lookups
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.running >= r.cfg.MaxResolving {
+		q.waiting = append(q.waiting, domain)
+		return
+	}
+	q.running++
+	r.work.Go(func() {
+		for more := true; more; domain, more = q.next() {
+			r.route(domain)
+		}
+	})
+}
+
+// next returns the domain that has waited longest; without one, a lookup has ended.
+func (q *lookups) next() (domain string, more bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		q.running--
+		q.waiting = nil
+		return "", false
+	}
+	domain, q.waiting = q.waiting[0], q.waiting[1:]
+	return domain, true
 }
 
 // route resolves domain and attaches it to its lane, or ends this attempt for all its due mail when the
 // name system says where not to send it.
 func (r *Relay) route(domain string) {
-	asked := time.Now()
+	asked, p := time.Now(), r.policy.Load()
 	route, err := r.router.Route(r.leasing, domain)
 	if err == nil {
-		r.lanes.attach(domain, route, time.Since(asked))
+		r.lanes.attach(domain, route, time.Since(asked), p)
 		return
 	}
 	if r.leasing.Err() != nil {

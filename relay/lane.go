@@ -11,28 +11,33 @@ import (
 	"github.com/posthaste-mta/posthaste/resolver"
 )
 
-// laneKey names a lane: limits belong to a site, and a site counts them by source.
-type laneKey struct{ source, site string }
+// laneKey names a lane: limits belong to a site, and a site counts them by source. A domain that has limits of
+// its own does not share a lane with the site's others: neither its TLS policy nor its pace may be
+// decided by whichever of them was looked up last.
+type laneKey struct {
+	source policy.Source
+	site   string
+	limits policy.Limits
+}
 
 // lane is the delivery workers and open connections for one source and one site. It holds no mail:
 // a worker that is free leases the next due group of the next domain in turn.
 type lane struct {
-	relay  *Relay
-	key    laneKey
-	source policy.Source
-	known  map[string]*laneDomain // every domain attached; guarded by the table's lock
+	relay *Relay
+	key   laneKey
+	known map[string]*laneDomain // every domain attached; guarded by the table's lock
 
 	mu    sync.Mutex
 	route resolver.Route // the newest of any domain of the site; its hosts are the site's
 	// routeTook is how long it took to find, for the first connection that uses it.
 	routeTook time.Duration
-	limits    policy.Limits
 	ring      []*laneDomain // domains with due mail, served in turn
 	cursor    int
 	idle      []*worker // connected, waiting for mail; the last one in is the first one out
 	// workers counts all; opening those among them that have no connection yet.
 	workers, opening int
 	nextStart        time.Time // when the next message may start under MessagesPerSecond
+	pacing           int       // workers that wait for it
 
 	// While suspended, the site cannot be reached: due mail is deferred with the reason at once.
 	suspendedUntil time.Time
@@ -45,19 +50,34 @@ type lane struct {
 	ceiling      int
 	ceilingUntil time.Time
 
-	inLine bool // waits for one of the process's connections
+	inLine   bool // waits for one of the process's connections
+	deserted bool // all its domains have gone to other lanes
 }
 
 // laneDomain is a domain that is or was served by a lane.
 type laneDomain struct {
-	name  string
-	lane  *lane
-	route resolver.Route
+	name string
+	lane *lane
+	// expires and policy tell how long it may stay in the lane; guarded by lane.mu.
+	expires time.Time
+	policy  *Policy
 	// ready tells that it stands in the ring, offers how often it was announced. Who finds it empty may take
 	// it out only if it was not announced since before he looked: several look at once, and the one
 	// that is slow to say so must not undo an announcement. Both are guarded by lane.mu.
 	ready  bool
 	offers uint
+}
+
+// stale tells that the domain must be resolved again: its route is out of date, or the policy has changed.
+func (d *laneDomain) stale(p *Policy, now time.Time) bool {
+	d.lane.mu.Lock()
+	defer d.lane.mu.Unlock()
+	return d.staleLocked(p, now)
+}
+
+// REQUIRES d.lane.mu.
+func (d *laneDomain) staleLocked(p *Policy, now time.Time) bool {
+	return d.policy != p || !d.expires.IsZero() && now.After(d.expires)
 }
 
 // offer is told that d has due mail.
@@ -78,8 +98,8 @@ func (l *lane) offer(d *laneDomain) {
 //
 // REQUIRES l.mu.
 func (l *lane) staff() {
-	if len(l.ring) == 0 || l.relay.leasing.Err() != nil {
-		return
+	if len(l.ring) == 0 || l.relay.leasing.Err() != nil || l.pacing > 0 {
+		return // who waits for the rate takes what is there, and asks again
 	}
 	if n := len(l.idle); n > 0 {
 		w := l.idle[n-1]
@@ -95,7 +115,7 @@ func (l *lane) staff() {
 		}
 		return
 	}
-	limit := l.limits.Connections
+	limit := l.key.limits.Connections
 	if l.ceiling > 0 && now.Before(l.ceilingUntil) {
 		limit = min(limit, l.ceiling)
 	}
@@ -147,10 +167,10 @@ func (l *lane) next() (*laneDomain, uint) {
 			l.cursor = 0
 		}
 		d := l.ring[l.cursor]
-		if !d.route.Expires.IsZero() && time.Now().After(d.route.Expires) {
+		if d.staleLocked(l.relay.policy.Load(), time.Now()) {
 			l.remove(l.cursor)
 			d.ready = false
-			l.relay.work.Go(func() { l.relay.route(d.name) })
+			l.relay.resolve(d.name)
 			continue
 		}
 		l.cursor++
@@ -200,7 +220,7 @@ func (l *lane) connector() *connector {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := &connector{
-		relay: l.relay, source: l.source, limits: l.limits,
+		relay: l.relay, source: l.key.source, limits: l.key.limits,
 		route: l.route, routeTook: l.routeTook, domain: l.route.Domain,
 	}
 	l.routeTook, l.route.Cached = 0, true
@@ -283,7 +303,7 @@ func (l *lane) wait(w *worker, idle time.Duration) bool {
 		l.mu.Unlock()
 		return true
 	}
-	if !l.relay.slots.rest(w) {
+	if l.deserted || !l.relay.slots.rest(w) {
 		l.mu.Unlock()
 		return false
 	}
@@ -339,23 +359,20 @@ func (l *lane) leave() {
 	l.relay.lanes.retire(l)
 }
 
-// reserveStart returns how long to wait before the next message may start under the site's rate. If that
-// is not at once and mayWait is not set, nothing is reserved and ok is false.
-func (l *lane) reserveStart(mayWait bool) (wait time.Duration, ok bool) {
+// desert ends the idle connections of a lane that no domain uses any more; the others end with their mail.
+func (l *lane) desert() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.limits.MessagesPerSecond <= 0 {
-		return 0, true
+	l.deserted = true
+	l.wakeIdle()
+}
+
+// wakeIdle has every idle worker look whether it may go on waiting.
+//
+// REQUIRES l.mu.
+func (l *lane) wakeIdle() {
+	for _, w := range l.idle {
+		w.wake <- struct{}{}
 	}
-	gap := time.Duration(float64(time.Second) / l.limits.MessagesPerSecond)
-	now := time.Now()
-	if earliest := now.Add(-gap * time.Duration(max(l.limits.Burst-1, 0))); l.nextStart.Before(earliest) {
-		l.nextStart = earliest
-	}
-	wait = max(l.nextStart.Sub(now), 0)
-	if wait > 0 && !mayWait {
-		return wait, false
-	}
-	l.nextStart = l.nextStart.Add(gap)
-	return wait, true
+	l.idle = nil
 }

@@ -19,7 +19,6 @@ type laneTable struct {
 	mu      sync.Mutex
 	lanes   map[laneKey]*lane
 	domains map[string]*laneDomain
-	changed time.Time // when outdate was called
 }
 
 func (t *laneTable) init(r *Relay) {
@@ -28,75 +27,61 @@ func (t *laneTable) init(r *Relay) {
 	t.domains = make(map[string]*laneDomain)
 }
 
-// attachKnown offers a domain's mail to the lane that served it last, if the route still holds.
+// attachKnown offers a domain's mail to the lane that served it last, if the route and the policy still hold.
 func (t *laneTable) attachKnown(domain string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	d := t.domains[domain]
-	if d == nil || (!d.route.Expires.IsZero() && time.Now().After(d.route.Expires)) {
+	if d == nil || d.stale(t.relay.policy.Load(), time.Now()) {
 		return false
 	}
 	d.lane.offer(d)
 	return true
 }
 
-// attach offers a domain's mail to the lane of its route, which took so long to find.
-func (t *laneTable) attach(domain string, route resolver.Route, took time.Duration) {
-	p := t.relay.policy.Load()
-	source := p.sourceFor(domain)
-	key := laneKey{source: source.Name, site: route.Site}
-	limits := p.Shaping.For(domain, route.Site)
+// attach offers a domain's mail to the lane of its route, which took so long to find. p was in force when it was
+// asked for; if it is no longer, the domain is resolved again before its mail is touched.
+func (t *laneTable) attach(domain string, route resolver.Route, took time.Duration, p *Policy) {
+	key := laneKey{source: p.sourceFor(domain), site: route.Site, limits: p.Shaping.For(domain, route.Site)}
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now := time.Now(); now.Add(-took).Before(t.changed) {
-		route.Expires = now // it was asked for before the change
-	}
 	l := t.lanes[key]
 	if l == nil {
-		l = &lane{relay: t.relay, key: key, source: source, known: make(map[string]*laneDomain)}
+		l = &lane{relay: t.relay, key: key, known: make(map[string]*laneDomain)}
 		t.lanes[key] = l
 	}
-	l.mu.Lock()
-	l.route, l.limits, l.routeTook = route, limits, took
-	l.mu.Unlock()
-
 	d := t.domains[domain]
 	if d == nil || d.lane != l {
+		t.forget(d)
 		d = &laneDomain{name: domain, lane: l}
 		if len(t.domains) < maxKnownDomains {
 			t.domains[domain] = d
 			l.known[domain] = d
-		} else {
-			delete(t.domains, domain)
 		}
 	}
 	l.mu.Lock()
-	d.route = route
+	l.route, l.routeTook, l.deserted = route, took, false
+	d.expires, d.policy = route.Expires, p
 	l.mu.Unlock()
 	l.offer(d)
 }
 
-// outdate has every domain resolved again before its next mail, because routes or limits have changed.
-// Without it a domain that never runs out of mail would keep a static route, which does not expire,
-// and the limits of its lane for ever.
-func (t *laneTable) outdate() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.changed = time.Now()
-	for _, l := range t.lanes {
-		l.mu.Lock()
-		for _, d := range l.known {
-			d.route.Expires = t.changed
-		}
-		for _, d := range l.ring { // those that could not be remembered
-			d.route.Expires = t.changed
-		}
-		l.mu.Unlock()
+// forget takes a domain from its lane, as it goes to another one from now on.
+//
+// REQUIRES t.mu.
+func (t *laneTable) forget(d *laneDomain) {
+	if d == nil {
+		return
+	}
+	delete(t.domains, d.name)
+	delete(d.lane.known, d.name)
+	if len(d.lane.known) == 0 {
+		d.lane.desert()
 	}
 }
 
-// retire forgets l when nothing is left of it but the memory of a failure that is over.
+// retire forgets l when it has no mail, no connections and nothing to remember.
 func (t *laneTable) retire(l *lane) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -107,8 +92,12 @@ func (t *laneTable) retire(l *lane) {
 func (t *laneTable) retireLocked(l *lane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.workers > 0 || l.draining || l.inLine || len(l.ring) > 0 || time.Now().Before(l.suspendedUntil) || t.lanes[l.key] != l {
+	now := time.Now()
+	switch {
+	case l.workers > 0, l.draining, l.inLine, len(l.ring) > 0, t.lanes[l.key] != l:
 		return
+	case now.Before(l.suspendedUntil), l.owes(now):
+		return // else the next mail would not know
 	}
 	delete(t.lanes, l.key)
 	for name, d := range l.known {
@@ -118,8 +107,8 @@ func (t *laneTable) retireLocked(l *lane) {
 	}
 }
 
-// sweep retires lanes that were suspended when their last mail left and were not heard of since. It ends
-// with the relay's leasing.
+// sweep retires lanes that had something to remember when their last mail left and were not heard of since. It
+// ends with the relay's leasing.
 func (t *laneTable) sweep() {
 	ticker := time.NewTicker(time.Minute)
 	defer ticker.Stop()
@@ -143,10 +132,7 @@ func (t *laneTable) wakeAll() {
 	defer t.mu.Unlock()
 	for _, l := range t.lanes {
 		l.mu.Lock()
-		for _, w := range l.idle {
-			w.wake <- struct{}{}
-		}
-		l.idle = nil
+		l.wakeIdle()
 		l.mu.Unlock()
 	}
 }

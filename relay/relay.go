@@ -11,6 +11,7 @@
 //     learns of a host is kept in hosts.go.
 //  5. deliver.go: a connection leases mail from the queue and sends it, the next transaction in
 //     flight with the end of the last.
+//     lost.go says what becomes of the mail when the connection dies.
 //  6. outcome.go: one place decides what a reply means for each recipient: delivered, deferred until
 //     when, bounced, expired. bounce.go writes the report that is due.
 //  7. record.go: outcomes of all lanes are gathered, written to the event log, and settled in the queue,
@@ -91,6 +92,7 @@ type Relay struct {
 	storm   *stormGuard
 	slots   *slots
 	lanes   laneTable
+	lookups lookups
 	record  *recorder
 	metrics counters
 
@@ -143,13 +145,13 @@ func New(cfg Config, p Policy) *Relay {
 }
 
 // SetPolicy puts p in force for all that begins from now on; what is under way ends as it began. Every domain
-// is routed anew before its next mail, so call it also when only the Router has changed.
+// is routed anew before its next mail, so call it also when only the Router has changed. One whose limits or
+// source are others now moves to another lane.
 func (r *Relay) SetPolicy(p Policy) {
 	if p.MaxReceived == 0 {
 		p.MaxReceived = 100
 	}
 	r.policy.Store(&p)
-	r.lanes.outdate()
 }
 
 // Run delivers until ctx ends, then drains: nothing new is leased, what is in flight has until drain has
