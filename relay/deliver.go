@@ -46,7 +46,7 @@ func (w *worker) run() {
 		return
 	}
 	w.peer = p
-	l.connected()
+	l.connected(p.facts.connectTook)
 	if w.serve(r.delivering) {
 		p.client.Quit(r.delivering)
 	} else {

@@ -50,9 +50,21 @@ type lane struct {
 	ceiling      int
 	ceilingUntil time.Time
 
+	// wanted is since when mail has been waiting while all open connections were busy, or since when the last
+	// one was opened for it; zero if none waits. connectTook is how long a connection took to open.
+	wanted      time.Time
+	connectTook time.Duration
+	watching    bool // a timer will look again
+
 	inLine   bool // waits for one of the process's connections
 	deserted bool // all its domains have gone to other lanes
 }
+
+// How long mail waits for an open connection before another is opened is what opening takes, within these.
+const (
+	minPatience = time.Millisecond
+	maxPatience = 250 * time.Millisecond
+)
 
 // laneDomain is a domain that is or was served by a lane.
 type laneDomain struct {
@@ -119,14 +131,42 @@ func (l *lane) staff() {
 	if l.ceiling > 0 && now.Before(l.ceilingUntil) {
 		limit = min(limit, l.ceiling)
 	}
-	// Connections are opened one beyond the open ones at a time, doubling: a burst of little
-	// mail does not open as many connections as there is mail.
-	if l.workers < limit && l.opening <= (l.workers-l.opening) && l.relay.slots.take(l) {
+	// Connections are opened one beyond the open ones at a time, and only for mail that an open one does not
+	// take as soon as a new one could: a burst of little mail opens no connections for nothing.
+	if l.workers < limit && l.opening <= (l.workers-l.opening) && l.impatient(now) && l.relay.slots.take(l) {
 		w := &worker{lane: l, wake: make(chan struct{}, 1), evicted: make(chan struct{}, 1)}
 		l.workers++
 		l.opening++
 		l.relay.work.Go(w.run)
 	}
+}
+
+// impatient tells whether mail has waited for an open connection as long as it takes to open another. If not
+// yet, a timer looks again.
+//
+// REQUIRES l.mu.
+func (l *lane) impatient(now time.Time) bool {
+	if l.workers == l.opening {
+		return true // none is open
+	}
+	if l.wanted.IsZero() {
+		l.wanted = now
+	}
+	wait := min(max(l.connectTook, minPatience), maxPatience) - now.Sub(l.wanted)
+	if wait <= 0 {
+		l.wanted = now
+		return true
+	}
+	if !l.watching {
+		l.watching = true
+		time.AfterFunc(wait, func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.watching = false
+			l.staff()
+		})
+	}
+	return false
 }
 
 // take leases the next due mail of the lane's domains in turn; nil means there is none, or an error that
@@ -204,12 +244,16 @@ func (l *lane) remove(i int) {
 	if l.cursor > i {
 		l.cursor--
 	}
+	if len(l.ring) == 0 {
+		l.wanted = time.Time{}
+	}
 }
 
-// connected is told that a worker has its connection.
-func (l *lane) connected() {
+// connected is told that a worker has its connection, which took so long.
+func (l *lane) connected(took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.connectTook = took
 	l.opening--
 	l.failures = 0
 	l.suspendedUntil = time.Time{}
