@@ -51,7 +51,7 @@ func (r *Relay) resolve(domain string) {
 	}
 	q.running++
 	r.work.Go(func() {
-		for more := true; more; domain, more = q.next() {
+		for more := true; more && r.leasing.Err() == nil; domain, more = q.next() {
 			r.route(domain)
 		}
 	})
