@@ -51,7 +51,7 @@ func (q *Queue) Audit(ctx context.Context) (Audit, error) {
 		Damaged: c.damaged, Expected: c.queued,
 	}
 	for _, space := range []byte{spaceHeld, spaceSchedule} {
-		w, err := newWalk(snap, []byte{space}, []byte{space + 1}, q.log)
+		w, err := newWalk(q.store, snap, []byte{space}, []byte{space + 1})
 		if err != nil {
 			return a, err
 		}

@@ -24,7 +24,7 @@ import (
 // was not synced, disks that fail at any operation, and orderly restarts. POSTHASTE_HISTORIES says
 // how many, POSTHASTE_SEED runs one again.
 func TestHistories(t *testing.T) {
-	count, first := 200, rand.Uint64()
+	count, first := 120, rand.Uint64()
 	if s := os.Getenv("POSTHASTE_HISTORIES"); s != "" {
 		count, _ = strconv.Atoi(s)
 	}

@@ -85,7 +85,7 @@ func (q *Queue) step(c *cursor) ([]candidate, error) {
 	if c.from != nil {
 		lower = c.from
 	}
-	w, err := newWalk(q.store, lower, upper, q.log)
+	w, err := newWalk(q.store, q.store, lower, upper)
 	if err != nil {
 		return nil, err
 	}

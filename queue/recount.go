@@ -31,7 +31,7 @@ func startCounters(s *store, log *zap.Logger) (counters, error) {
 	log.Error("queue: the counters are damaged and counted anew; their history is lost", zap.Error(err))
 	c = counters{}
 	for _, space := range []byte{spaceHeld, spaceSchedule} {
-		if err := recount(s, space, log, func(w *walk) {
+		if err := recount(s, space, func(w *walk) {
 			if _, at, err := parsePlace(w.it.Key()); err == nil {
 				c.standing(space, at, 1)
 			}
@@ -40,7 +40,7 @@ func startCounters(s *store, log *zap.Logger) (counters, error) {
 		}
 	}
 	c.accepted = c.queued
-	err = recount(s, spaceContent, log, func(w *walk) {
+	err = recount(s, spaceContent, func(w *walk) {
 		c.messages++
 		if value, err := w.value(); err == nil {
 			c.bytes += int64(max(0, len(value)-sumLen))
@@ -53,8 +53,8 @@ func startCounters(s *store, log *zap.Logger) (counters, error) {
 	return c, err
 }
 
-func recount(r reader, space byte, log *zap.Logger, each func(*walk)) error {
-	w, err := newWalk(r, []byte{space}, []byte{space + 1}, log)
+func recount(s *store, space byte, each func(*walk)) error {
+	w, err := newWalk(s, s, []byte{space}, []byte{space + 1})
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (q *Queue) scanSome(from []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer done()
-	w, err := newWalk(q.store, from, []byte{spaceSchedule + 1}, q.log)
+	w, err := newWalk(q.store, q.store, from, []byte{spaceSchedule + 1})
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (q *Queue) read(name flowName, from slot, now int64, count int) (head, erro
 	}
 	defer done()
 	prefix := flowPrefix(spaceSchedule, name)
-	w, err := newWalk(q.store, from.append(bytes.Clone(prefix)), prefixEnd(prefix), q.log)
+	w, err := newWalk(q.store, q.store, from.append(bytes.Clone(prefix)), prefixEnd(prefix))
 	if err != nil {
 		return head{}, err
 	}

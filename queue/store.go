@@ -1,12 +1,16 @@
 package queue
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -22,26 +26,37 @@ type store struct {
 	once   sync.Once
 	why    error
 	// trouble is called with errors of flushes and compactions, which Pebble tries again.
-	trouble func(error)
+	trouble  func(error)
+	readOnly bool
+	// stuck is closed when a compaction has met damage and will not end.
+	stuck     chan struct{}
+	stuckOnce sync.Once
 }
 
 // storeFormat is the version of the files. A later release may raise it; files are then converted at
 // Open and earlier releases cannot read them.
-const storeFormat = pebble.FormatValueSeparation
+// Values stay in the tables: blob files (value separation) would spare a backlog a fifth of its
+// processor time, but in this release of Pebble a damaged one panics where nobody can recover.
+const storeFormat = pebble.FormatTableFormatV6
 
 // openStore opens the store in dir. Everything that may call Fatalf runs in a goroutine of its own,
 // which Fatalf can end.
 func openStore(dir string, fs vfs.FS, b budget, readOnly bool, log *zap.Logger, trouble func(error)) (*store, error) {
-	s := &store{log: log, failed: make(chan struct{}), trouble: trouble}
+	s := &store{log: log, failed: make(chan struct{}), trouble: trouble, readOnly: readOnly, stuck: make(chan struct{})}
 	var opened atomic.Bool
-	o := storeOptions(&failFS{FS: fs, fail: s.fail, open: &opened}, b, readOnly)
-	o.Logger = (*storeLogger)(s)
-	o.EventListener = s.events()
-	defer o.Cache.Unref()
-	err := s.contain(func() (err error) {
-		s.DB, err = pebble.Open(dir, o)
-		return err
-	})
+	below := &failFS{FS: fs, fail: s.fail, open: &opened}
+	var err error
+	if !readOnly {
+		err = s.create(dir, below, b)
+	}
+	if err == nil {
+		err = s.openDB(dir, below, b, readOnly)
+	}
+	if err == nil {
+		if err = s.contain(s.checkTables); err != nil {
+			_ = s.contain(s.DB.Close) // that the tables are damaged is the error to tell
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("queue: cannot open the store in %s: %w%s", dir, err, advice(err))
 	}
@@ -49,12 +64,51 @@ func openStore(dir string, fs vfs.FS, b budget, readOnly bool, log *zap.Logger, 
 	return s, nil
 }
 
+func (s *store) openDB(dir string, fs vfs.FS, b budget, readOnly bool) error {
+	o := storeOptions(fs, b, readOnly)
+	o.Logger = (*storeLogger)(s)
+	o.EventListener = s.events()
+	defer o.Cache.Unref()
+	return s.contain(func() (err error) {
+		s.DB, err = pebble.Open(dir, o)
+		return err
+	})
+}
+
+// create makes a store of the newest format if there is none, or raises an older one to it. Pebble
+// raises the format after it has begun a log in the old one, whose damage cannot be told from an end
+// that was never written; so it is closed again.
+func (s *store) create(dir string, fs vfs.FS, b budget) error {
+	found, err := pebble.Peek(dir, fs)
+	if err == nil && found.Exists && found.FormatMajorVersion >= storeFormat {
+		return nil
+	}
+	if err != nil && !oserror.IsNotExist(err) {
+		return err
+	}
+	if err := s.openDB(dir, fs, b, false); err != nil {
+		return err
+	}
+	return s.contain(s.DB.Close)
+}
+
+// checkTables opens every table once. One that cannot be opened at all would not stop Pebble, but
+// keep a processor busy for good with trying again.
+func (s *store) checkTables() error {
+	_, err := s.SSTables(pebble.WithProperties())
+	return err
+}
+
 // advice tells an operator what to do about an error of Open.
 func advice(err error) string {
-	if pebble.IsCorruptionError(err) {
-		return " (a file is damaged; keep a copy of the folder, then restore the newest backup)"
+	what := "a file of it"
+	switch {
+	case !pebble.IsCorruptionError(err):
+		return ""
+	case strings.Contains(err.Error(), "replaying WAL"):
+		what = "one of the .log files in it"
 	}
-	return ""
+	return " (" + what + " is damaged: keep a copy of the folder, then restore the newest backup)"
 }
 
 func storeOptions(fs vfs.FS, b budget, readOnly bool) *pebble.Options {
@@ -66,7 +120,7 @@ func storeOptions(fs vfs.FS, b budget, readOnly bool) *pebble.Options {
 		MemTableSize:                uint64(b.memTable),
 		MemTableStopWritesThreshold: memTables,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
-		L0CompactionThreshold:       2,
+		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       200,
 		LBaseMaxBytes:               256 << 20,
 		FlushDelayDeleteRange:       5 * time.Second,
@@ -77,17 +131,6 @@ func storeOptions(fs vfs.FS, b budget, readOnly bool) *pebble.Options {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		o.TargetFileSizes[i] = 16 << 20 // keys and small records only: a flush is one or two files
 	}
-	// Contents leave the tables for blob files when they are first written to one, and are not
-	// copied again by compactions.
-	o.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
-		return pebble.ValueSeparationPolicy{
-			Enabled:               true,
-			MinimumSize:           1024,
-			MaxBlobReferenceDepth: 100,
-			RewriteMinimumAge:     time.Minute,
-			TargetGarbageRatio:    0.2,
-		}
-	}
 	return o
 }
 
@@ -97,9 +140,7 @@ func (s *store) events() *pebble.EventListener {
 			s.log.Error("queue: background work of the store failed and will be tried again", zap.Error(err))
 			s.trouble(err)
 		},
-		DataCorruption: func(i pebble.DataCorruptionInfo) {
-			s.log.Error("queue: a file of the store is damaged", zap.String("path", i.Path), zap.Error(i.Details))
-		},
+		DataCorruption: s.damaged,
 		DiskSlow: func(i pebble.DiskSlowInfo) {
 			s.log.Warn("queue: the disk is slow", zap.String("what", i.String()))
 		},
@@ -109,6 +150,20 @@ func (s *store) events() *pebble.EventListener {
 		PossibleAPIMisuse: func(i pebble.PossibleAPIMisuseInfo) {
 			s.log.Error("queue: a key was set twice", zap.String("what", i.String()))
 		},
+	}
+}
+
+// damaged hears of damage from whoever reads it. A compaction would go on to panic, now and after
+// every start, if it met the damage beside a removed key. So it never comes back: mail goes on without
+// it until an operator restores a backup or has drained the queue.
+func (s *store) damaged(i pebble.DataCorruptionInfo) {
+	s.log.Error("queue: a file of the store is damaged", zap.String("path", i.Path), zap.Error(i.Details))
+	stack := make([]byte, 64<<10)
+	stack = stack[:runtime.Stack(stack, false)]
+	if bytes.Contains(stack, []byte(".runCompaction(")) {
+		s.log.Error("queue: the store can no longer be compacted and will grow", zap.String("path", i.Path))
+		s.stuckOnce.Do(func() { close(s.stuck) })
+		select {}
 	}
 }
 
@@ -149,7 +204,22 @@ func (s *store) close() error {
 	if s.err() != nil {
 		return nil
 	}
-	return s.contain(s.DB.Close)
+	err := s.contain(func() error {
+		// Damage at the end of a log looks as if the end had never been written; in a table it is
+		// found. And the next start has no log to read.
+		if s.readOnly {
+			return nil
+		}
+		return s.DB.Flush()
+	})
+	closed := make(chan error, 1)
+	go func() { closed <- s.contain(s.DB.Close) }()
+	select {
+	case closing := <-closed:
+		return errors.Join(err, closing)
+	case <-s.stuck: // Close waits for the compaction
+		return err
+	}
 }
 
 // storeLogger is Pebble's logger. Its Fatalf must never return: after a failed commit Pebble would

@@ -82,7 +82,7 @@ func (v *verifier) all(ctx context.Context) error {
 }
 
 func (v *verifier) space(ctx context.Context, space byte, check func(*walk)) error {
-	w, err := newWalk(v.store, []byte{space}, []byte{space + 1}, zap.NewNop())
+	w, err := newWalk(v.store, v.store, []byte{space}, []byte{space + 1})
 	if err != nil {
 		return err
 	}

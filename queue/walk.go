@@ -2,8 +2,8 @@ package queue
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
-	"math/big"
 
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
@@ -17,22 +17,22 @@ type reader interface {
 // walk goes through the keys of a range and steps over blocks of the disk that are damaged: they
 // cost what is in them, not what is behind them.
 type walk struct {
+	store   *store
 	it      *pebble.Iterator
 	upper   []byte
 	last    []byte // the newest good position
 	ok      bool
 	damaged int // blocks stepped over
 	err     error
-	log     *zap.Logger
 }
 
 // newWalk stands on the first key at lower or above, below upper.
-func newWalk(r reader, lower, upper []byte, log *zap.Logger) (*walk, error) {
+func newWalk(s *store, r reader, lower, upper []byte) (*walk, error) {
 	it, err := r.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return nil, fmt.Errorf("queue: reading the store: %w", err)
 	}
-	w := &walk{it: it, upper: upper, last: bytes.Clone(lower), log: log}
+	w := &walk{store: s, it: it, upper: upper, last: bytes.Clone(lower)}
 	w.settle(it.First())
 	return w, nil
 }
@@ -62,9 +62,91 @@ func (w *walk) settle(ok bool) {
 		return
 	}
 	w.damaged++
-	w.log.Error("queue: stepping over a damaged part of the store", zap.Binary("after", w.last), zap.Error(err))
-	w.last = firstGood(w.last, w.upper, func(key []byte) bool { return w.it.SeekGE(key) || w.it.Error() == nil })
-	w.settle(w.it.SeekGE(w.last))
+	w.store.log.Error("queue: stepping over a damaged part of the store", zap.Binary("after", w.last), zap.Error(err))
+	w.ok = w.skip()
+}
+
+// The costs of damage are bounded: Pebble looks for the flipped bit at every read of a damaged block,
+// which takes up to a second of processor time.
+const (
+	skipTables = 16 // tables stepped over in one go
+	skipProbes = 12 // how closely the end of the damage is looked for: to 1/4096 of the keys of a table
+)
+
+// skip moves behind the damage that begins after w.last, and tells whether there is a key.
+func (w *walk) skip() bool {
+	low := bytes.Clone(w.last)
+	for range skipTables {
+		high := w.store.tableEnd(low)
+		if high == nil || bytes.Compare(high, w.upper) >= 0 {
+			high = w.upper
+		}
+		if w.good(high) {
+			w.last = w.firstGood(low, high)
+			if !bytes.Equal(w.last, w.upper) && w.it.SeekGE(w.last) {
+				w.last = append(w.last[:0], w.it.Key()...)
+				return true
+			}
+			return false
+		}
+		low = high
+	}
+	w.err = fmt.Errorf("queue: reading the store: too much of it is damaged")
+	return false
+}
+
+// good tells whether reading works from a key on.
+func (w *walk) good(key []byte) bool {
+	return bytes.Equal(key, w.upper) || w.it.SeekGE(key) || w.it.Error() == nil
+}
+
+// firstGood halves the range between low, which cannot be read, and high, which can.
+func (w *walk) firstGood(low, high []byte) []byte {
+	same := 0
+	for same < len(low) && same < len(high) && low[same] == high[same] {
+		same++
+	}
+	number := func(key []byte) uint64 {
+		var b [8]byte
+		copy(b[:], key[same:])
+		return binary.BigEndian.Uint64(b[:])
+	}
+	first, last := number(low), number(high)
+	for range skipProbes {
+		middle := first + (last-first)/2
+		if middle == first {
+			break
+		}
+		key := binary.BigEndian.AppendUint64(bytes.Clone(low[:same]), middle)
+		if w.good(key) {
+			high, last = key, middle
+		} else {
+			first = middle
+		}
+	}
+	return high
+}
+
+// tableEnd returns the first key behind the table that ends next at key or behind it, nil if there
+// is none.
+func (s *store) tableEnd(key []byte) []byte {
+	levels, err := s.SSTables()
+	if err != nil {
+		return nil
+	}
+	var end []byte
+	for _, tables := range levels {
+		for i := range tables {
+			largest := tables[i].Largest.UserKey
+			if bytes.Compare(largest, key) >= 0 && (end == nil || bytes.Compare(largest, end) < 0) {
+				end = largest
+			}
+		}
+	}
+	if end == nil {
+		return nil
+	}
+	return append(bytes.Clone(end), 0)
 }
 
 // value returns the value under the walk. An error that is ErrDamaged concerns this key alone.
@@ -81,33 +163,4 @@ func (w *walk) close() error {
 		w.err = fmt.Errorf("queue: reading the store: %w", err)
 	}
 	return w.err
-}
-
-// keyDigits is how much of a key firstGood tells apart, in bytes: more than the longest place.
-const keyDigits = 1 + 255 + 2 + 255 + 1 + slotLen
-
-// firstGood halves the range between bad, which cannot be read, and upper until it has the first
-// key from which reading works again.
-func firstGood(bad, upper []byte, good func([]byte) bool) []byte {
-	number := func(key []byte) *big.Int {
-		padded := make([]byte, keyDigits)
-		copy(padded, key)
-		return new(big.Int).SetBytes(padded)
-	}
-	low, high := number(bad), number(upper)
-	one := big.NewInt(1)
-	key := make([]byte, keyDigits)
-	for new(big.Int).Sub(high, low).Cmp(one) > 0 {
-		middle := new(big.Int).Add(low, high)
-		middle.Rsh(middle, 1)
-		if good(middle.FillBytes(key)) {
-			high = middle
-		} else {
-			low = middle
-		}
-	}
-	if high.Cmp(number(upper)) == 0 {
-		return upper
-	}
-	return high.FillBytes(key)
 }
