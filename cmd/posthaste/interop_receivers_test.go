@@ -30,6 +30,7 @@ type receiver struct {
 	*child
 	dir  string
 	port int
+	read []arrival // so far
 }
 
 // startReceiver starts a receiver on one port of some loopback addresses, 127.0.0.1 alone if none are
@@ -56,25 +57,23 @@ func startReceiver(t *testing.T, withTLS bool, hosts ...string) *receiver {
 func (r *receiver) address() string { return fmt.Sprintf("127.0.0.1:%d", r.port) }
 
 // mails returns what has come so far, in that order.
-func (r *receiver) mails(t *testing.T) (all []arrival) {
+func (r *receiver) mails(t *testing.T) []arrival {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(r.dir, "*.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		var m arrival
+	for {
+		name := filepath.Join(r.dir, fmt.Sprintf("%06d.json", len(r.read)+1))
 		b, err := os.ReadFile(name)
+		if os.IsNotExist(err) {
+			return r.read
+		}
+		var m arrival
 		if err == nil {
 			err = json.Unmarshal(b, &m)
 		}
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		all = append(all, m)
+		r.read = append(r.read, m)
 	}
-	return all
 }
 
 // mailTo waits for a message to a recipient.
