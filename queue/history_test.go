@@ -60,7 +60,6 @@ type history struct {
 	m      *model
 	leases []*Lease
 	// under way at a crash
-	mu    sync.Mutex
 	doubt []*step
 }
 
