@@ -300,6 +300,12 @@ func (l *ledger) allArrived() bool {
 	return true
 }
 
+func (l *ledger) hasProblems() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.problems) > 0
+}
+
 // accepted tells how many letters were.
 func (l *ledger) accepted() (n int) {
 	l.mu.Lock()

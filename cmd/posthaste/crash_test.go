@@ -41,6 +41,7 @@ func newCrashStory(t *testing.T, config string) *crashStory {
 	}
 	t.Logf("POSTHASTE_CRASH_SEED=%d", seed)
 	s := &crashStory{T: t, random: rand.New(rand.NewPCG(seed, 0)), ledger: newLedger()}
+	t.Cleanup(func() { s.ledger.verdict(t) })
 	s.world = startCrashWorld(t, seed, s.ledger)
 	s.relay = newCrashRelay(t, s.world, config)
 	s.load = &crashLoad{ledger: s.ledger, seed: seed, moment: &s.world.moment}
@@ -115,7 +116,7 @@ func crashRounds(t *testing.T, normal int) int {
 	return normal
 }
 
-// runDry starts the relay once more, waits until all has arrived and gives the verdict.
+// runDry starts the relay once more and waits until all has arrived.
 func (s *crashStory) runDry() {
 	s.Helper()
 	s.world.moment.watch.Store(nil)
@@ -123,5 +124,4 @@ func (s *crashStory) runDry() {
 	s.relay.awaitReady()
 	s.relay.audit()
 	s.relay.drain()
-	s.ledger.verdict(s.T)
 }
