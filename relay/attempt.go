@@ -19,15 +19,22 @@ type attempt struct {
 	facts    *peerFacts
 	statuses []message.Status // parallel to lease.Recipients; Code 0 while nothing is known
 	commands []string         // the command that each status answered; "" for our own
+	results  []message.Result // what the statuses mean, for whoever decides
 
 	started  time.Time
 	sendTime time.Duration // from MAIL to the newest final reply
+	traced   bool          // steps are to be kept
 	steps    []Step
 	inFlight int  // transactions that the client has and that are not concluded
 	unheard  bool // not even a reply to MAIL has been heard, and no end of data was sent
 	sent     bool // an end of data was sent: what has no status is in doubt
 	// relayedDSN tells that the next hop took over the duty to report success (RFC 3461 5.2.2).
 	relayedDSN bool
+
+	// room for the usual single recipient, so that it takes one allocation and not four
+	oneStatus  [1]message.Status
+	oneCommand [1]string
+	oneResult  [1]message.Result
 }
 
 // peerFacts is what events tell of the connection that an attempt used. It is shared by all attempts of
@@ -54,15 +61,13 @@ func (f *peerFacts) again() *peerFacts {
 }
 
 func newAttempt(lease *queue.Lease, facts *peerFacts) *attempt {
-	n := len(lease.Recipients)
-	return &attempt{
-		lease:    lease,
-		facts:    facts,
-		statuses: make([]message.Status, n),
-		commands: make([]string, n),
-		started:  time.Now(),
-		unheard:  true,
+	a := &attempt{lease: lease, facts: facts, started: time.Now(), unheard: true}
+	if n := len(lease.Recipients); n > 1 {
+		a.statuses, a.commands, a.results = make([]message.Status, n), make([]string, n), make([]message.Result, n)
+	} else {
+		a.statuses, a.commands, a.results = a.oneStatus[:n], a.oneCommand[:n], a.oneResult[:n]
 	}
+	return a
 }
 
 // all gives every recipient that has no status yet this one. Where it is the host's own, the host
@@ -101,6 +106,9 @@ func (a *attempt) note(first int, result *smtp.Result) {
 	}
 	if t.FinalAt > 0 {
 		a.sendTime = t.FinalAt
+	}
+	if !a.traced {
+		return
 	}
 	offset := t.Start.Sub(a.started)
 	for _, s := range [...]Step{

@@ -83,14 +83,14 @@ func (r *Relay) endMatching(ctx context.Context, f queue.Filter, result message.
 			r.release(leases)
 			return total, err
 		}
-		var batch []outcome
+		var batch batch
 		ended := int64(0)
 		for _, lease := range leases {
 			o, n := r.endLease(lease, f, result, status)
 			ended += n
-			batch = append(batch, o)
+			batch.add(&o)
 		}
-		if err := r.record.commitNow(batch); err != nil {
+		if err := r.record.commit(&batch); err != nil {
 			r.release(leases)
 			return total, err
 		}
@@ -110,7 +110,7 @@ func (r *Relay) endLease(lease *queue.Lease, f queue.Filter, result message.Resu
 	p := r.policy.Load()
 	a := newAttempt(lease, &peerFacts{})
 	o := outcome{settlement: queue.Settlement{
-		Lease: lease, Results: make([]message.Result, len(lease.Recipients)), Statuses: a.statuses,
+		Lease: lease, Results: a.results, Statuses: a.statuses,
 		NextDue: lease.Due, DelayWarned: lease.DelayWarned,
 	}}
 	var ended int64

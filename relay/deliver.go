@@ -157,7 +157,7 @@ func (w *worker) begin(lease *queue.Lease) (*attempt, error) {
 		facts = w.peer.again
 	}
 	a := newAttempt(lease, facts)
-	a.content = content
+	a.content, a.traced = content, w.lane.relay.policy.Load().Detail
 	return a, nil
 }
 

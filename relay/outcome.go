@@ -2,6 +2,7 @@ package relay
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/posthaste-mta/posthaste/message"
@@ -46,16 +47,18 @@ func (r *Relay) decide(a *attempt) outcome {
 
 	o := outcome{settlement: queue.Settlement{
 		Lease:       a.lease,
-		Results:     make([]message.Result, len(a.statuses)),
+		Results:     a.results,
 		Statuses:    a.statuses,
 		DelayWarned: a.lease.DelayWarned,
 	}}
-	classes := make([]policy.ReplyClass, len(a.statuses))
+	classes := make([]policy.ReplyClass, 0, 100)
 	wait, asBefore := time.Duration(-1), false
 	for i, status := range a.statuses {
+		class := policy.Unknown
 		if !status.Positive() {
-			classes[i] = policy.Classify(status)
+			class = policy.Classify(status)
 		}
+		classes = append(classes, class)
 		switch {
 		case status.Code == 0: // given back
 			asBefore = true
@@ -68,7 +71,7 @@ func (r *Relay) decide(a *attempt) outcome {
 			o.settlement.Results[i] = message.Expired
 		default:
 			o.settlement.Results[i] = message.Deferred
-			if next := schedule.Next(attempts, age, classes[i], rand.Float64()); wait < 0 || next < wait {
+			if next := schedule.Next(attempts, age, class, rand.Float64()); wait < 0 || next < wait {
 				wait = next
 			}
 		}
@@ -83,12 +86,12 @@ func (r *Relay) decide(a *attempt) outcome {
 	}
 	o.settlement.Attempted = !asBefore
 	r.addReports(p, schedule, a, &o, now)
-	o.events = append(o.events, r.attemptEvents(p, a, &o, classes, attempts)...)
+	r.addEvents(p, a, &o, classes, attempts)
 	return o
 }
 
-// attemptEvents tells what became of each recipient.
-func (r *Relay) attemptEvents(p *Policy, a *attempt, o *outcome, classes []policy.ReplyClass, attempts int) []Event {
+// addEvents tells what became of each recipient.
+func (r *Relay) addEvents(p *Policy, a *attempt, o *outcome, classes []policy.ReplyClass, attempts int) {
 	env, f := a.lease.Envelope, a.facts
 	now := time.Now()
 	delays := Delays{
@@ -102,7 +105,7 @@ func (r *Relay) attemptEvents(p *Policy, a *attempt, o *outcome, classes []polic
 	if p.Detail {
 		detail = a.detail()
 	}
-	events := make([]Event, 0, len(a.statuses))
+	o.events = slices.Grow(o.events, len(a.statuses))
 	for i, rcpt := range a.lease.Recipients {
 		if a.statuses[i].Code == 0 {
 			continue // given back: nothing happened to it
@@ -126,7 +129,6 @@ func (r *Relay) attemptEvents(p *Policy, a *attempt, o *outcome, classes []polic
 		if result != message.Delivered {
 			e.Classification = classes[i].String()
 		}
-		events = append(events, e)
+		o.events = append(o.events, e)
 	}
-	return events
 }

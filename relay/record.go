@@ -49,48 +49,56 @@ func (c *recorder) close() { c.once.Do(func() { close(c.in) }) }
 // run records until close. It returns early when an outcome cannot be recorded.
 func (c *recorder) run() error {
 	defer close(c.done)
-	var batch []outcome
+	var batch batch
 	for first := range c.in {
-		batch = append(batch[:0], first)
+		batch.add(&first)
 	gather:
-		for len(batch) < recordBatch {
+		for len(batch.settlements) < recordBatch {
 			select {
 			case o, ok := <-c.in:
 				if !ok {
 					break gather
 				}
-				batch = append(batch, o)
+				batch.add(&o)
 			default:
 				break gather
 			}
 		}
-		if err := c.commitNow(batch); err != nil {
+		if err := c.commit(&batch); err != nil {
 			return err
 		}
-		clear(batch)
+		batch.reset()
 	}
 	return nil
 }
 
-// commitNow records a batch and returns when it is durable.
-func (c *recorder) commitNow(batch []outcome) error {
-	events := make([]Event, 0, 2*len(batch))
-	settlements := make([]queue.Settlement, 0, len(batch))
-	for i := range batch {
-		events = append(events, batch[i].events...)
-		settlements = append(settlements, batch[i].settlement)
-	}
-	return c.commit(events, settlements)
+// batch is what is recorded together.
+type batch struct {
+	events      []Event
+	settlements []queue.Settlement
 }
 
-// commit writes one batch. A full disk under the event log is waited out; delivery pauses meanwhile.
-func (c *recorder) commit(events []Event, settlements []queue.Settlement) error {
+func (b *batch) add(o *outcome) {
+	b.events = append(b.events, o.events...)
+	b.settlements = append(b.settlements, o.settlement)
+}
+
+// reset empties the batch and keeps its memory: neither log nor queue hold on to what they were given.
+func (b *batch) reset() {
+	clear(b.events)
+	clear(b.settlements)
+	b.events, b.settlements = b.events[:0], b.settlements[:0]
+}
+
+// commit records a batch and returns when it is durable. A full disk under the event log is waited out; delivery
+// pauses meanwhile.
+func (c *recorder) commit(b *batch) error {
 	const patience = time.Second
 	appended := false
 	for tries := 0; ; tries++ {
 		var err error
 		if !appended {
-			if err = c.relay.events.Append(events); err == nil {
+			if err = c.relay.events.Append(b.events); err == nil {
 				appended = true
 			}
 		}
@@ -109,7 +117,7 @@ func (c *recorder) commit(events []Event, settlements []queue.Settlement) error 
 			return fmt.Errorf("recording outcomes: %w", err)
 		}
 	}
-	if err := c.relay.queue.Settle(context.Background(), settlements); err != nil {
+	if err := c.relay.queue.Settle(context.Background(), b.settlements); err != nil {
 		return fmt.Errorf("recording outcomes: %w", err)
 	}
 	return nil

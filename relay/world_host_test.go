@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -77,6 +78,9 @@ type worldSession struct {
 	from  string
 	rcpts []string
 	mails int
+	// confused is the transaction in which we said 503: what the relay had in flight behind it, it does not
+	// wait to hear of.
+	confused int
 }
 
 func (s *worldSession) say(text string) bool {
@@ -144,6 +148,7 @@ func (s *worldSession) command(line string) bool {
 		case !s.open:
 			return s.say("503 5.5.1 MAIL first")
 		case w.chance(h.OutOfStep):
+			s.confused = cmp.Or(s.confused, s.mails)
 			return s.say("503 5.5.1 I am confused")
 		case w.chance(h.Permanent):
 			return s.say("550 5.1.1 no such user")
@@ -258,7 +263,8 @@ func (w *world) took(s *worldSession, content string, told bool) {
 	for _, r := range s.rcpts {
 		if told {
 			w.taken[r]++
-		} else {
+		}
+		if !told || s.confused > 0 && s.mails > s.confused {
 			w.doubted[r]++
 		}
 	}
