@@ -48,7 +48,9 @@ func (d *dotScanner) next() (end bool) {
 			d.searched = lf + 1 - line // the line goes on: only CR LF ends one
 			continue
 		}
+		length := lf - 1 - line
 		if buf[line] == '.' && !d.midLine {
+			length-- // the dot is transport: it does not count (RFC 5321 4.5.3.1.6)
 			d.keep(run, line)
 			if lf == line+2 {
 				in.r = lf + 1
@@ -56,7 +58,7 @@ func (d *dotScanner) next() (end bool) {
 			}
 			run = line + 1
 		}
-		if lf-1-line > d.maxLine {
+		if length > d.maxLine {
 			d.fault |= faultLongLine
 		}
 		d.lines++

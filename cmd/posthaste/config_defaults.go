@@ -25,7 +25,7 @@ func DefaultConfig() *Config {
 			ConnectionsPerAddress: 200,
 			IdleTime:              Duration{5 * time.Minute},
 			TransactionTime:       Duration{30 * time.Minute},
-			MessageMemory:         128 << 20,
+			MessageMemory:         256 << 20,
 			BareLF:                "refuse",
 			MaxReceived:           100,
 		},

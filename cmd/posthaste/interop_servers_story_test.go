@@ -45,7 +45,7 @@ func contents() map[string]string {
 	return map[string]string{
 		"dots":  awkward,
 		"8bit":  header + "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n\r\nna\xefve \xff\x80\x01\x7f\r\n",
-		"long":  header + "\r\n" + text(5000, 998) + "." + text(100, 996),
+		"long":  header + "\r\n" + text(5000, 998) + "." + text(100, 997),
 		"big":   header + "\r\n" + text(10_000_000, 76),
 		"empty": header + "\r\n",
 		"lines": header + "\r\n" + strings.Repeat("\r\n", 100) + ".\r\n",
