@@ -30,10 +30,11 @@ type Queue struct {
 	stats     commitStats
 	oldest    oldest
 
-	closing   sync.Once
-	life      sync.RWMutex // held for reading while the store is read, for writing to close it
-	closed    chan struct{}
-	scanEnded chan struct{}
+	closing      sync.Once
+	life         sync.RWMutex // held for reading while the store is read, for writing to close it
+	closed       chan struct{}
+	scanEnded    chan struct{}
+	reclaimEnded chan struct{}
 }
 
 // gauge is the newest durable state of the counters, for those who must not wait.
@@ -58,7 +59,7 @@ func Open(o Options) (*Queue, error) {
 	b := newBudget(o.Memory)
 	q := &Queue{
 		log: o.Logger, now: o.Now, groupSize: o.RecipientsPerGroup,
-		closed: make(chan struct{}), scanEnded: make(chan struct{}),
+		closed: make(chan struct{}), scanEnded: make(chan struct{}), reclaimEnded: make(chan struct{}),
 		space: space{fs: o.FS, dir: o.Dir, reserve: o.MinFreeDisk, maxBytes: o.MaxBytes, maxMessages: o.MaxMessages},
 	}
 	q.ids.Now = o.Now
@@ -87,6 +88,7 @@ func Open(o Options) (*Queue, error) {
 	}
 	go q.committer.run()
 	go q.scan()
+	go q.reclaim()
 	return q, nil
 }
 
@@ -128,6 +130,7 @@ func (q *Queue) Close() error {
 		case <-q.store.failed: // the committer may hang in the store for ever
 		}
 		<-q.scanEnded
+		<-q.reclaimEnded
 		q.life.Lock()
 		defer q.life.Unlock()
 		err = q.store.close()
