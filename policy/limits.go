@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -59,7 +60,16 @@ type Limits struct {
 // PhaseTimeouts bound the wait in each phase of a dialogue (RFC 5321 4.5.3.2); 0 means the least that
 // the RFC wants.
 type PhaseTimeouts struct {
-	Greeting, EHLO, Mail, Rcpt, DataInit, DataBlock, DataEnd, Quit time.Duration
+	Greeting, EHLO, StartTLS, Mail, Rcpt, DataInit, DataBlock, DataEnd, Quit time.Duration
+}
+
+// over returns t with those of p that are not 0.
+func (p PhaseTimeouts) over(t PhaseTimeouts) PhaseTimeouts {
+	return PhaseTimeouts{
+		Greeting: cmp.Or(p.Greeting, t.Greeting), EHLO: cmp.Or(p.EHLO, t.EHLO), StartTLS: cmp.Or(p.StartTLS, t.StartTLS),
+		Mail: cmp.Or(p.Mail, t.Mail), Rcpt: cmp.Or(p.Rcpt, t.Rcpt), DataInit: cmp.Or(p.DataInit, t.DataInit),
+		DataBlock: cmp.Or(p.DataBlock, t.DataBlock), DataEnd: cmp.Or(p.DataEnd, t.DataEnd), Quit: cmp.Or(p.Quit, t.Quit),
+	}
 }
 
 // DefaultLimits is what holds where nothing is configured. 100 recipients is what every host must
@@ -108,7 +118,7 @@ type PartialLimits struct {
 	TLS                      *TLSPolicy
 	Port                     *uint16
 	NoPipelining, NoChunking *bool
-	Phases                   *PhaseTimeouts // all of them
+	Phases                   PhaseTimeouts // those that are 0 are not set
 }
 
 // over returns l with what p sets.
@@ -124,7 +134,7 @@ func (p *PartialLimits) over(l Limits) Limits {
 	set(&l.Port, p.Port)
 	set(&l.NoPipelining, p.NoPipelining)
 	set(&l.NoChunking, p.NoChunking)
-	set(&l.Phases, p.Phases)
+	l.Phases = p.Phases.over(l.Phases)
 	return l
 }
 

@@ -9,7 +9,8 @@ import (
 // which is the RFC's minimum where it names one.
 type Timeouts struct {
 	Greeting  time.Duration // the 220 of a new connection: 5 min
-	EHLO      time.Duration // EHLO, HELO, STARTTLS and its handshake, RSET: 5 min
+	EHLO      time.Duration // EHLO, HELO, RSET: 5 min
+	StartTLS  time.Duration // STARTTLS and its handshake, for which the RFC has no number: 1 min
 	Mail      time.Duration // MAIL: 5 min
 	Rcpt      time.Duration // RCPT: 5 min
 	DataInit  time.Duration // DATA to 354: 2 min
@@ -27,6 +28,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	}
 	def(&t.Greeting, 5*time.Minute)
 	def(&t.EHLO, 5*time.Minute)
+	def(&t.StartTLS, time.Minute)
 	def(&t.Mail, 5*time.Minute)
 	def(&t.Rcpt, 5*time.Minute)
 	def(&t.DataInit, 2*time.Minute)
@@ -69,6 +71,8 @@ func (t *Timeouts) timeout(p Phase) time.Duration {
 	switch p {
 	case PhaseGreeting:
 		return t.Greeting
+	case PhaseStartTLS, PhaseHandshake:
+		return t.StartTLS
 	case PhaseMail:
 		return t.Mail
 	case PhaseRcpt:

@@ -7,12 +7,14 @@ import (
 	"syscall"
 
 	"go.uber.org/zap"
+
+	"github.com/posthaste-mta/posthaste/relay"
 )
 
 // serveCmd is `posthaste serve`.
 type serveCmd struct {
 	Config    string `short:"c" default:"${config}" placeholder:"FILE" help:"The configuration (default ${config})."`
-	LogFormat string `placeholder:"FORMAT" enum:",json,postfix,text" default:"" help:"Write the event log as json, postfix or text, whatever the file says."`
+	LogFormat string `placeholder:"FORMAT" enum:",json,postfix,text" default:"" help:"Print events on standard output as json, postfix or text, beside the event log."`
 }
 
 // Help is the long help.
@@ -34,15 +36,12 @@ func (c *serveCmd) Run(p process) error {
 	if err != nil {
 		return configError(err)
 	}
-	if c.LogFormat != "" {
-		cfg.Events.Format = c.LogFormat
-	}
 	log, err := newLogger(cfg)
 	if err != nil {
 		return withCode(exitConfig, err)
 	}
 	defer log.Sync()
-	d, err := newDaemon(cfg, c.Config, log, daemonOptions{})
+	d, err := newDaemon(cfg, c.Config, log, daemonOptions{sinks: c.sinks(p)})
 	if err != nil {
 		return withCode(exitUnavailable, err)
 	}
@@ -55,6 +54,14 @@ func (c *serveCmd) Run(p process) error {
 		log.Warn("systemd was not told", zap.Error(err))
 	}
 	return runDaemon(d)
+}
+
+// sinks is where events go beside the event log.
+func (c *serveCmd) sinks(p process) []relay.EventSink {
+	if c.LogFormat == "" {
+		return nil
+	}
+	return []relay.EventSink{{Writer: p.stdout, Format: eventFormat(c.LogFormat)}}
 }
 
 // runDaemon runs d until a signal ends it.

@@ -111,12 +111,21 @@ func ownAddrs() []netip.Addr {
 	return out
 }
 
-func eventLogOptions(cfg *Config, log *zap.Logger) relay.EventLogOptions {
-	formats := map[string]relay.EventFormat{
-		"json": relay.FormatJSON, "postfix": relay.FormatPostfix, "text": relay.FormatText,
+// eventFormat returns the format of that name.
+func eventFormat(name string) relay.EventFormat {
+	switch name {
+	case "postfix":
+		return relay.FormatPostfix
+	case "text":
+		return relay.FormatText
+	default:
+		return relay.FormatJSON
 	}
+}
+
+func eventLogOptions(cfg *Config, log *zap.Logger) relay.EventLogOptions {
 	o := relay.EventLogOptions{
-		Path: cfg.Events.Path, Format: formats[cfg.Events.Format], Hostname: cfg.Hostname,
+		Path: cfg.Events.Path, Format: eventFormat(cfg.Events.Format), Hostname: cfg.Hostname,
 		MaxBytes: int64(cfg.Events.RotateSize), MaxAge: cfg.Events.RotateAge.Duration, MaxFiles: cfg.Events.Keep,
 		Sync:    cfg.Events.Sync,
 		OnError: func(err error) { log.Error("event log", zap.Error(err)) },
@@ -167,11 +176,7 @@ func limitsOf(d Delivery) policy.Limits {
 		RecipientsPerTransaction: d.RecipientsPerTransaction, MessagesPerSecond: d.MessagesPerSecond,
 		Burst: d.Burst, IdleTimeout: d.IdleTimeout.Duration, ConnectTimeout: d.Timeouts.Connect.Duration,
 		NoPipelining: !d.Pipelining, NoChunking: !d.Chunking,
-		Phases: policy.PhaseTimeouts{
-			Greeting: d.Timeouts.Greeting.Duration, EHLO: d.Timeouts.EHLO.Duration, Mail: d.Timeouts.Mail.Duration,
-			Rcpt: d.Timeouts.Rcpt.Duration, DataInit: d.Timeouts.DataInit.Duration,
-			DataBlock: d.Timeouts.DataBlock.Duration, DataEnd: d.Timeouts.DataEnd.Duration, Quit: d.Timeouts.Quit.Duration,
-		},
+		Phases: phasesOf(d.Timeouts),
 	}
 	// The check of the configuration has seen that it is one of the names.
 	if err := l.TLS.UnmarshalText([]byte(d.TLS)); err != nil {
@@ -180,12 +185,20 @@ func limitsOf(d Delivery) policy.Limits {
 	return l
 }
 
+func phasesOf(t Timeouts) policy.PhaseTimeouts {
+	return policy.PhaseTimeouts{
+		Greeting: t.Greeting.Duration, EHLO: t.EHLO.Duration, StartTLS: t.StartTLS.Duration,
+		Mail: t.Mail.Duration, Rcpt: t.Rcpt.Duration, DataInit: t.DataInit.Duration,
+		DataBlock: t.DataBlock.Duration, DataEnd: t.DataEnd.Duration, Quit: t.Quit.Duration,
+	}
+}
+
 func partialLimits(cfg *Config, site Site) policy.PartialLimits {
 	whole := limitsOf(cfg.Delivery.With(site))
 	p := policy.PartialLimits{
 		Connections: site.Connections, MessagesPerConnection: site.MessagesPerConnection,
 		RecipientsPerTransaction: site.RecipientsPerTransaction, MessagesPerSecond: site.MessagesPerSecond,
-		Burst: site.Burst, Phases: &whole.Phases,
+		Burst: site.Burst, Phases: phasesOf(overlay(Timeouts{}, site.Timeouts)), // only those the site sets
 	}
 	if site.IdleTimeout != nil {
 		p.IdleTimeout = &whole.IdleTimeout
