@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/posthaste-mta/posthaste/message"
@@ -143,7 +144,7 @@ func answered(t *smtp.Trace, status message.Status) string {
 // detail is what trace tells of the attempt. It begins with the connection, if that was opened for it.
 func (a *attempt) detail() *Detail {
 	f := a.facts
-	steps := append(f.steps[:len(f.steps):len(f.steps)], a.steps...)
+	steps := slices.Concat(f.steps, a.steps) // a copy: other attempts have the same facts
 	for i := range steps {
 		steps[i].At += f.route.Took
 		if i >= len(f.steps) {

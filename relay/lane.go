@@ -325,6 +325,11 @@ func (l *lane) drain() {
 			return
 		}
 		status, facts := l.reason, l.reasonFacts
+		if facts.steps != nil { // the attempt to connect was made once, and so is told of one message
+			told := *facts
+			told.steps, told.route.Took = nil, 0
+			l.reasonFacts = &told
+		}
 		l.mu.Unlock()
 		lease, err := l.take()
 		switch {
