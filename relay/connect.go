@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -29,6 +30,36 @@ type peer struct {
 	// pipelining tells that commands are sent without waiting for the reply to the one before.
 	pipelining bool
 	useful     bool // a transaction has come to its end on it, whatever the answer
+
+	host     string      // the name that its certificate is to have
+	roots    *tls.Config // whom to believe
+	verified *bool       // what verify found; nil before it was asked
+}
+
+// verify tells whether the connection is secured by a certificate that names the host. Opportunistic TLS takes any
+// certificate, so it is looked at only when a message asks.
+func (p *peer) verify() bool {
+	if p.verified == nil {
+		ok := p.certified()
+		p.verified = &ok
+	}
+	return *p.verified
+}
+
+func (p *peer) certified() bool {
+	state, ok := p.client.TLS()
+	if !ok || len(state.PeerCertificates) == 0 {
+		return false
+	}
+	options := x509.VerifyOptions{DNSName: p.host, Roots: p.roots.RootCAs, Intermediates: x509.NewCertPool()}
+	if p.roots.Time != nil {
+		options.CurrentTime = p.roots.Time()
+	}
+	for _, c := range state.PeerCertificates[1:] {
+		options.Intermediates.AddCert(c)
+	}
+	_, err := state.PeerCertificates[0].Verify(options)
+	return err == nil
 }
 
 // connector opens connections for one lane, with the settings in force when it was made.
@@ -185,6 +216,7 @@ func (c *connector) open(ctx context.Context, host resolver.Host, addr netip.Add
 	return &peer{
 		client: client, addr: addr, facts: facts, again: facts.again(),
 		pipelining: client.Extensions().Pipelining && !c.lockstep(notes),
+		host:       host.Name, roots: c.relay.cfg.TLS,
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/smtp"
@@ -87,6 +88,10 @@ func (w *worker) spent() bool {
 
 // following makes the next transaction: of the rest of a lease, or of a new one. nil means that there is
 // nothing to send on this connection now. Only if mayWait is set it waits for the site's rate.
+//
+// Content with 8-bit characters goes out as it is, also to a host that does not offer 8BITMIME. RFC 6152 3 wants it
+// converted or returned then. Converting would break the signatures that mail carries today, returning would bounce
+// mail that such hosts, by experience, take and pass on unharmed.
 func (w *worker) following(mayWait bool) *delivery {
 	if w.rest == nil {
 		if w.spent() {
@@ -126,17 +131,16 @@ func (w *worker) lease(mayWait bool) *attempt {
 		if err == nil && lease == nil {
 			return nil
 		}
+		var a *attempt
 		if err == nil {
-			a, readable := w.begin(lease)
-			if readable == nil {
-				return a
-			}
-			err = readable
+			a, err = w.begin(lease)
 		}
-		if errors.Is(err, queue.ErrDamaged) {
+		switch {
+		case err == nil && !w.insecure(a):
+			return a
+		case err == nil, errors.Is(err, queue.ErrDamaged):
 			continue // that message alone
-		}
-		if !mayWait {
+		case !mayWait:
 			return nil // what is in flight goes first
 		}
 		r.rest()
@@ -159,6 +163,18 @@ func (w *worker) begin(lease *queue.Lease) (*attempt, error) {
 	a := newAttempt(lease, facts)
 	a.content, a.traced = content, w.lane.relay.policy.Load().Detail
 	return a, nil
+}
+
+// insecure ends an attempt whose message demands TLS with a verified certificate (REQUIRETLS, RFC 8689 4.2.1)
+// on a connection that has none. It bounces: nothing says that the site will have one tomorrow, and the sender
+// asked rather to be told. That the host must offer REQUIRETLS itself the client checks.
+func (w *worker) insecure(a *attempt) bool {
+	if !a.lease.Envelope.RequireTLS || w.peer.verify() {
+		return false
+	}
+	w.lane.relay.finish(a.all(localStatus(550, message.EnhancedCode{5, 7, 30},
+		"the sender requires TLS with a valid certificate (REQUIRETLS), which "+w.peer.host+" does not have")))
+	return true
 }
 
 // send gives d to the peer, and after it what the client put in flight meanwhile. It returns false when the

@@ -297,6 +297,8 @@ func (s *story) submit(settings, input []string) string {
 			mail.EnvelopeID = v
 		case "utf8":
 			mail.UTF8 = true
+		case "requiretls":
+			mail.RequireTLS = true
 		case "notify":
 			for _, x := range strings.Split(v, ",") {
 				rcpt.Notify = append(rcpt.Notify, gosmtp.DSNNotify(strings.ToUpper(x)))

@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	worlds    = flag.Int("worlds", 12, "how many random worlds TestWorlds plays")
+	worlds    = flag.Int("worlds", 8, "how many random worlds TestWorlds plays")
 	worldSeed = flag.Uint64("world-seed", 0, "play this one world only")
 )
 
