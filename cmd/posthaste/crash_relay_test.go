@@ -161,6 +161,7 @@ func crashBinary() string {
 // follow reads the relay's own log to its end.
 func (p *crashProcess) follow(logs io.Reader) {
 	lines := bufio.NewScanner(logs)
+	lines.Buffer(nil, 1<<20) // some errors come with stacks
 	for lines.Scan() {
 		var line struct{ Msg, Address string }
 		if json.Unmarshal(lines.Bytes(), &line) != nil {
