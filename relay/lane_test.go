@@ -215,3 +215,60 @@ func TestRequireTLS(t *testing.T) {
 		})
 	}
 }
+
+// A host that takes the connection and hangs up at MAIL serves nobody: the backlog waits, and is not brought to it
+// one connection each.
+func TestSiteThatHangsUpIsLeftAlone(t *testing.T) {
+	for _, script := range []string{
+		"EHLO -> 250 PIPELINING\nMAIL -> drop",
+		"EHLO -> 250-PIPELINING|250 CHUNKING\nMAIL -> 421 4.7.0 not you then close",
+		"greeting -> 421 4.3.2 busy then close",
+	} {
+		inStory(t, script, func(t *testing.T, s *story) {
+			hold := queue.Filter{Domain: "x.test"}
+			s.step("remote mx.x.test", []string{"down"})
+			for range 50 {
+				s.submit([]string{"from=", "to=bob@x.test"}, nil)
+			}
+			s.seen()
+			s.must(s.relay.Hold(context.Background(), hold))
+			time.Sleep(time.Hour)
+			s.step("remote mx.x.test", strings.Split(script, "\n"))
+			before := s.relay.Metrics().Connections
+			s.must(s.relay.Resume(context.Background(), hold))
+			seen := s.seen()
+			if n := s.relay.Metrics().Connections - before; n > 3 {
+				t.Errorf("%d connections to a host that serves nobody", n)
+			}
+			if n := strings.Count(seen, "deferred"); n != 50 {
+				t.Errorf("%d of 50 deferred:\n%s", n, seen)
+			}
+		})
+	}
+}
+
+// Run ends when it is told to, though a host stalls and mail is waiting.
+func TestAbortEndsRun(t *testing.T) {
+	inStory(t, "MAIL -> stall", func(t *testing.T, s *story) {
+		for range 10 {
+			s.submit([]string{"from=", "to=bob@x.test"}, nil)
+		}
+		s.seen()
+		began := time.Now()
+		s.relay.Abort()
+		if err := <-s.ended; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 100*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		if n := s.relay.Metrics().OpenConnections; n != 0 {
+			t.Errorf("%d connections are open", n)
+		}
+		s.ended <- nil // for stop
+		counts, err := s.queue.Count(context.Background(), queue.Filter{})
+		if err != nil || counts.Recipients[0]+counts.Recipients[1]+counts.Recipients[2] != 10 {
+			t.Errorf("%v, %v: the mail is still ours, and due", counts.Recipients, err)
+		}
+	})
+}
