@@ -63,6 +63,7 @@ func Open(o Options) (*Queue, error) {
 		space: space{fs: o.FS, dir: o.Dir, reserve: o.MinFreeDisk, maxBytes: o.MaxBytes, maxMessages: o.MaxMessages},
 	}
 	q.ids.Now = o.Now
+	q.space.look() // so that the first message does not find a disk of which nothing is known
 	trouble := func(err error) {
 		if vfs.IsNoSpaceError(err) {
 			q.space.trouble.Store(micros(q.now()))

@@ -41,22 +41,34 @@ func (q *Queue) reclaim() {
 			return
 		case <-ticker.C:
 		}
-		if err := q.reclaimOnce(ctx, reclaimSlack); err != nil && ctx.Err() == nil {
+		slack := int64(reclaimSlack)
+		if q.space.short() {
+			slack = 0 // new mail is being turned away: every byte counts
+		}
+		if err := q.reclaimOnce(ctx, slack); err != nil && ctx.Err() == nil {
 			q.log.Warn("queue: giving back disk space failed", zap.Error(err))
 		}
 	}
 }
 
-// reclaimOnce compacts the store if its tables hold more than slack and twice what is queued.
+// reclaimOnce compacts the store if its tables hold more than slack and twice what is queued. Without slack a
+// quarter more is enough, and the marks of removal that are still in memory are written first: with no new mail
+// nothing else would bring them to the tables.
 func (q *Queue) reclaimOnce(ctx context.Context, slack int64) error {
 	done, err := q.reading()
 	if err != nil {
 		return err
 	}
 	defer done()
+	enough := slack + 2*q.gauge.bytes.Load()
+	if slack == 0 {
+		enough = q.gauge.bytes.Load() * 5 / 4
+		if err := q.store.contain(q.store.Flush); err != nil {
+			return err
+		}
+	}
 	m := q.store.Metrics()
-	held := m.Total().TablesSize
-	if held < slack+2*q.gauge.bytes.Load() {
+	if m.Total().TablesSize <= enough {
 		return nil
 	}
 	for _, piece := range q.store.pieces(reclaimPiece) {

@@ -26,6 +26,7 @@ func TestDeliveredBacklogGivesSpaceBack(t *testing.T) {
 		return m.Total().TablesSize
 	}
 	before := tables()
+	var kept []*Lease
 	for i := range 300 {
 		l, err := q.Lease(fmt.Sprintf("d%d.test", i%3))
 		if l == nil || err != nil {
@@ -33,6 +34,8 @@ func TestDeliveredBacklogGivesSpaceBack(t *testing.T) {
 		}
 		if i < 290 {
 			settleTest(t, q, l, message.Delivered)
+		} else {
+			kept = append(kept, l)
 		}
 	}
 	if err := q.reclaimOnce(context.Background(), 1000); err != nil {
@@ -42,6 +45,19 @@ func TestDeliveredBacklogGivesSpaceBack(t *testing.T) {
 		t.Errorf("%d bytes of tables before, %d after", before, after)
 	}
 	if n := queued(t, q); n != 10 {
+		t.Errorf("%d queued", n)
+	}
+	// With the disk below its reserve, marks that are still in memory must not keep the space.
+	for _, l := range kept[:9] {
+		settleTest(t, q, l, message.Delivered)
+	}
+	if err := q.reclaimOnce(context.Background(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if after := tables(); after > 2*21_000 {
+		t.Errorf("%d bytes of tables for one message", after)
+	}
+	if n := queued(t, q); n != 1 {
 		t.Errorf("%d queued", n)
 	}
 	if n := len(q.store.pieces(1)); n < 2 {

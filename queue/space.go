@@ -49,6 +49,9 @@ func (s *space) check(now time.Time, messages, bytes int64) error {
 	return nil
 }
 
+// short tells whether less than the reserve was free when the disk was last asked.
+func (s *space) short() bool { return s.reserve >= 0 && s.free.Load() < s.reserve }
+
 // look asks the disk. A file system that cannot tell has room.
 func (s *space) look() {
 	u, err := s.fs.GetDiskUsage(s.dir)

@@ -41,6 +41,8 @@ func (c *serveCmd) Run(p process) error {
 		return withCode(exitConfig, err)
 	}
 	defer log.Sync()
+	signals := catchSignals()
+	defer signal.Stop(signals)
 	d, err := newDaemon(cfg, c.Config, log, daemonOptions{sinks: c.sinks(p)})
 	if err != nil {
 		return withCode(exitUnavailable, err)
@@ -53,7 +55,7 @@ func (c *serveCmd) Run(p process) error {
 	if err := notify(notifyReady); err != nil {
 		log.Warn("systemd was not told", zap.Error(err))
 	}
-	return runDaemon(d)
+	return runDaemon(d, signals)
 }
 
 // sinks is where events go beside the event log.
@@ -64,15 +66,20 @@ func (c *serveCmd) sinks(p process) []relay.EventSink {
 	return []relay.EventSink{{Writer: p.stdout, Format: eventFormat(c.LogFormat)}}
 }
 
+// catchSignals begins to catch what onSignal acts on. It is called before the daemon can be seen from outside: a
+// signal that comes sooner than it is ready to act waits, and does not kill it.
+func catchSignals() chan os.Signal {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	return signals
+}
+
 // runDaemon runs d until a signal ends it.
-func runDaemon(d *daemon) error {
+func runDaemon(d *daemon, signals <-chan os.Signal) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	hurry, cancelHurry := context.WithCancel(context.Background())
 	defer cancelHurry()
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer signal.Stop(signals)
 	done := make(chan struct{})
 	defer close(done)
 	go func() {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/smtp"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -59,6 +60,8 @@ func (c *upCmd) Run(p process) error {
 	if f, ok := p.stdout.(*os.File); ok {
 		color = term.IsTerminal(int(f.Fd()))
 	}
+	signals := catchSignals()
+	defer signal.Stop(signals)
 	d, err := newDaemon(cfg, "", log, daemonOptions{
 		sinks: []relay.EventSink{{Writer: p.stdout, Format: relay.FormatText, Color: color}},
 	})
@@ -73,7 +76,7 @@ func (c *upCmd) Run(p process) error {
 			}
 		}()
 	}
-	return runDaemon(d)
+	return runDaemon(d, signals)
 }
 
 // config is the embedded configuration: everything below the data folder and on loopback.
