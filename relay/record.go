@@ -13,7 +13,7 @@ import (
 
 // Bounds of what is gathered into one settlement of the queue.
 const (
-	recordBacklog = 4096
+	recordBacklog = 512
 	recordBatch   = 512
 )
 
