@@ -129,6 +129,7 @@ func (w *worker) lease(mayWait bool) *attempt {
 	for r.leasing.Err() == nil {
 		lease, err := w.lane.take()
 		if err == nil && lease == nil {
+			w.lane.refund()
 			return nil
 		}
 		var a *attempt
@@ -141,6 +142,7 @@ func (w *worker) lease(mayWait bool) *attempt {
 		case err == nil, errors.Is(err, queue.ErrDamaged):
 			continue // that message alone
 		case !mayWait:
+			w.lane.refund()
 			return nil // what is in flight goes first
 		}
 		r.rest()
