@@ -4,11 +4,13 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
@@ -44,7 +46,8 @@ func TestClientDialogues(t *testing.T) {
 					want = string(f.Data)
 				}
 			}
-			got := clientDialogue(t, script, mail)
+			var got string
+			synctest.Test(t, func(t *testing.T) { got = clientDialogue(t, script, mail) })
 			if *clientUpdate {
 				ar.Files = []txtar.File{{Name: "script", Data: []byte(script)}, {Name: "mail", Data: []byte(mail)}, {Name: "outcome", Data: []byte(got)}}
 				if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
@@ -65,7 +68,7 @@ func clientDialogue(t *testing.T, script, mail string) string {
 	wire := smtptest.Faulty(peer.Dial(), smtptest.Faults{})
 	cfg := ClientConfig{Hostname: "client.test"}
 	txs := clientParseMail(t, mail, &cfg)
-	c := NewClient(wire, cfg)
+	c := NewClient(clientSettled{wire}, cfg)
 	defer c.Close()
 
 	var out strings.Builder
@@ -88,6 +91,15 @@ func clientDialogue(t *testing.T, script, mail string) string {
 		}
 	}
 	return out.String()
+}
+
+// clientSettled lets the peer say all it has to say before a read, so that what the client knows when it fills
+// the next flight does not depend on the scheduler.
+type clientSettled struct{ net.Conn }
+
+func (c clientSettled) Read(p []byte) (int, error) {
+	synctest.Wait()
+	return c.Conn.Read(p)
 }
 
 // clientSendAll sends txs in order, each offered as the next one as early as the client asks.
