@@ -5,8 +5,9 @@
 //     gets its trace field, and is put into the queue before the client is told 250.
 //  2. dispatch.go: the queue announces each domain that has due mail; the resolver says
 //     which site receives for it, and the domain is attached to that site's lane.
-//  3. lane.go: a lane owns the connections of one source to one site. It opens them by demand, up to the
-//     limits of the site, and hands each the next due mail of its domains in turn.
+//  3. lane.go: a lane owns the connections of one source to one site, and hands each the next due mail of its
+//     domains in turn. lane_staff.go opens them by demand, up to the limits of the site; suspend.go leaves a
+//     site alone that does not serve us.
 //  4. connect.go: a connection tries the site's hosts in order and sets up TLS; what it
 //     learns of a host is kept in hosts.go.
 //  5. deliver.go: a connection leases mail from the queue and sends it, the next transaction in
