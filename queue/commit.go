@@ -70,6 +70,8 @@ type committer struct {
 	pace     pace
 	stats    *commitStats
 	publish  func(counters)
+
+	memos *memos // changed by others too
 }
 
 // submit hands r over and waits until it is durable. ctx ends the waiting only until the committer
@@ -124,6 +126,10 @@ func (c *committer) run() {
 			select {
 			case r = <-c.requests:
 			default:
+				if c.memos.waiting() {
+					c.pending = c.pending[:0]
+					c.commit()
+				}
 				return
 			}
 		}
@@ -151,6 +157,7 @@ func (c *committer) commit() {
 	if c.counters != before {
 		c.set(countersKey(), c.counters.appendRecord(nil))
 	}
+	c.addMemos()
 	started := time.Now()
 	if err := c.store.Apply(c.batch, pebble.Sync); err != nil {
 		c.store.fail(err)

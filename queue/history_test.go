@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -61,11 +63,14 @@ type history struct {
 	leases []*Lease
 	// under way at a crash
 	doubt []*step
+	// memos has what each memo was since it was last known to be on disk, the newest last; "" is none.
+	memos map[string][]string
 }
 
 func runHistory(seed uint64) (err error) {
 	h := &history{
 		r: rand.New(rand.NewPCG(seed, 7)), clock: newTestTime(), disk: vfs.NewCrashableMem(), m: newModel(),
+		memos: map[string][]string{},
 	}
 	defer func() {
 		if h.q != nil {
@@ -127,6 +132,7 @@ func (h *history) act() error {
 		return h.do(h.settle())
 	case n < 75:
 		h.release()
+		return h.memo()
 	case n < 80:
 		h.clock.pass(time.Duration(h.r.IntN(3000)) * time.Millisecond)
 	case n < 88:
@@ -156,10 +162,16 @@ func (h *history) do(s *step, run func() error) error {
 	if s == nil {
 		return nil
 	}
+	before := maps.Clone(h.memos)
 	err := run()
 	switch {
 	case err == nil:
 		h.m.apply(s)
+		if len(s.after) > 0 { // what was set before this batch is as durable as the batch
+			for key, told := range before {
+				h.memos[key] = told[len(told)-1:]
+			}
+		}
 		return nil
 	case errors.Is(err, ErrFailed):
 		h.doubt = append(h.doubt, s)
@@ -333,7 +345,49 @@ func (h *history) crashUnderWay() error {
 	}
 	disk := h.crashed()
 	wg.Wait()
-	return h.restartOn(disk)
+	return h.restartOn(disk, false)
+}
+
+// memo sets or drops one, which needs no batch of its own and gets none.
+func (h *history) memo() error {
+	key, value := fmt.Sprintf("m%d", h.r.IntN(4)), ""
+	if h.r.IntN(3) == 0 {
+		h.q.DropMemo(key)
+	} else {
+		value = fmt.Sprint("v", h.r.Uint64())
+		if err := h.q.SetMemo(key, []byte(value)); err != nil {
+			return err
+		}
+	}
+	if h.memos[key] == nil {
+		h.memos[key] = []string{""}
+	}
+	h.memos[key] = append(h.memos[key], value)
+	if got := string(h.q.Memos()[key]); got != value {
+		return fmt.Errorf("memo %s is %q, want %q", key, got, value)
+	}
+	return nil
+}
+
+// checkMemos is called after a restart: a memo is what it was when the queue ended, or, after a crash, something it
+// was since it is known to have been on disk.
+func (h *history) checkMemos(orderly bool) error {
+	seen := h.q.Memos()
+	for key := range seen {
+		if h.memos[key] == nil {
+			return fmt.Errorf("memo %s was never set", key)
+		}
+	}
+	for key, told := range h.memos {
+		if orderly {
+			told = told[len(told)-1:]
+		}
+		if !slices.Contains(told, string(seen[key])) {
+			return fmt.Errorf("memo %s is %q after a restart (orderly: %v), was %q", key, seen[key], orderly, told)
+		}
+		h.memos[key] = []string{string(seen[key])}
+	}
+	return nil
 }
 
 func (h *history) crashed() *vfs.MemFS {
@@ -347,12 +401,12 @@ func (h *history) restart(orderly bool) error {
 		if err := h.q.Close(); err != nil {
 			return err
 		}
-		return h.restartOn(h.disk)
+		return h.restartOn(h.disk, true)
 	}
-	return h.restartOn(h.crashed())
+	return h.restartOn(h.crashed(), false)
 }
 
-func (h *history) restartOn(disk *vfs.MemFS) error {
+func (h *history) restartOn(disk *vfs.MemFS, orderly bool) error {
 	h.fault.Store(0)
 	old := h.q
 	h.q = nil
@@ -362,6 +416,9 @@ func (h *history) restartOn(disk *vfs.MemFS) error {
 	h.leases = nil
 	h.disk = disk
 	if err := h.open(); err != nil {
+		return err
+	}
+	if err := h.checkMemos(orderly); err != nil {
 		return err
 	}
 	seen, _, err := look(h.q)

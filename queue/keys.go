@@ -16,6 +16,7 @@ const (
 	spaceEnvelope = 'e' // e id: the envelope of a message with several groups
 	spaceLive     = 'g' // g id group: that group of such a message has not ended
 	spaceHeld     = 'h' // h place: a group that an operator holds
+	spaceMemo     = 'm' // m key: a memo
 	spaceCounters = 'n' // n: the counters
 	spaceAside    = 'q' // q key: a damaged record, put aside
 	spaceSchedule = 's' // s place: a group waiting for its due time

@@ -70,7 +70,7 @@ func (v *verifier) all(ctx context.Context) error {
 		check func(*walk)
 	}{
 		{spaceContent, v.content}, {spaceEnvelope, v.envelope}, {spaceLive, v.live},
-		{spaceHeld, v.place}, {spaceSchedule, v.place}, {spaceAside, func(*walk) { v.aside++ }},
+		{spaceHeld, v.place}, {spaceSchedule, v.place}, {spaceAside, func(*walk) { v.aside++ }}, {spaceMemo, v.memo},
 	}
 	for _, s := range spaces {
 		if err := v.space(ctx, s.space, s.check); err != nil {
@@ -116,6 +116,16 @@ func (v *verifier) envelope(w *walk) {
 	}
 	if err != nil {
 		v.report.problem("envelope: %v", err)
+	}
+}
+
+func (v *verifier) memo(w *walk) {
+	value, err := w.value()
+	if err == nil {
+		_, err = openRecord(w.it.Key(), value)
+	}
+	if err != nil {
+		v.report.problem("memo: %v", err)
 	}
 }
 
