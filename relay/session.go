@@ -75,7 +75,7 @@ func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
 		return s.reject(s.envelope.Sender, to, reply(553, 5, 1, 3, "Recipient address: "+reason(err)))
 	}
 	if !s.relay.policy.Load().Access.MayRelay(s.info.RemoteAddr.Addr(), address) {
-		return s.reject(s.envelope.Sender, to, reply(554, 5, 7, 1, "Relay access denied"))
+		return s.reject(s.envelope.Sender, to, reply(550, 5, 7, 1, "Relay access denied"))
 	}
 	rcpt := message.Recipient{Address: to, Domain: address.Domain}
 	for _, n := range opts.Notify {

@@ -18,8 +18,8 @@ func (c *serverConn) command(line []byte) {
 	upperASCII(verb)
 	arg = bytes.TrimLeft(arg, " ")
 	controls, wide := scanCommand(line)
-	// MAIL and RCPT may have an address in UTF-8; they look for themselves.
-	if controls || wide && string(verb) != "MAIL" && string(verb) != "RCPT" {
+	// MAIL and RCPT may have an address in UTF-8, and look for themselves; VRFY looks at nothing.
+	if controls || wide && string(verb) != "MAIL" && string(verb) != "RCPT" && string(verb) != "VRFY" {
 		reply := replyEightBit
 		if controls {
 			reply = replyControls
@@ -64,8 +64,7 @@ func (c *serverConn) dispatch(verb, arg []byte) {
 	case "NOOP":
 		c.say(replyOK)
 	case "QUIT":
-		c.say(replyBye)
-		c.done = true
+		c.withoutArgument(arg, c.quit)
 	case "STARTTLS":
 		c.withoutArgument(arg, c.startTLS)
 	case "AUTH":
@@ -88,6 +87,11 @@ func (c *serverConn) withoutArgument(arg []byte, run func()) {
 		return
 	}
 	run()
+}
+
+func (c *serverConn) quit() {
+	c.say(replyBye)
+	c.done = true
 }
 
 func (c *serverConn) rset() {

@@ -106,7 +106,7 @@ func (c *serverConn) judge(lines int, fault contentFault) (refusal string) {
 		}
 		return replyBareContent
 	case fault&faultLongLine != 0:
-		return replyTextLine
+		return c.textLine()
 	}
 	return ""
 }
@@ -126,7 +126,7 @@ func (c *serverConn) normalise() (refusal string) {
 	defer c.cfg.Memory.give(spare)
 	normal := appendNormal(spare[:0], content)
 	if message.CheckLines(normal, c.cfg.MaxLineLength) != nil {
-		return replyTextLine
+		return c.textLine()
 	}
 	if !c.in.replace(normal) {
 		c.srv.metrics.noMemory.Add(1)

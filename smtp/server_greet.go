@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -69,6 +70,7 @@ func (c *serverConn) talksEarly() bool {
 
 // hello answers HELO and EHLO. Both begin anew, as RSET does (RFC 5321 4.1.4).
 func (c *serverConn) hello(arg []byte, esmtp bool) {
+	arg, _, _ = bytes.Cut(arg, []byte{' '}) // some say more of themselves, as RFC 2821 had it (RFC 5321 4.1.1.1)
 	if !validHelo(arg) {
 		c.refuse(replySyntaxHelo)
 		return
@@ -112,6 +114,7 @@ func (c *serverConn) hello(arg []byte, esmtp bool) {
 		}
 		c.out = append(c.out, "\r\n"...)
 	}
+	c.out = append(c.out, "250-HELP\r\n"...)        // each command that not every server has is named (RFC 5321 4.1.1.1)
 	c.out = append(c.out, "250-LIMITS RCPTMAX="...) // RFC 9422
 	c.out = strconv.AppendInt(c.out, int64(c.cfg.MaxRecipients), 10)
 	c.out = append(c.out, "\r\n250 ENHANCEDSTATUSCODES\r\n"...)

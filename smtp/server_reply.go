@@ -36,7 +36,6 @@ const (
 	replyControls         = "500 5.5.2 Control characters are not allowed in commands\r\n"
 	replyEightBit         = "500 5.5.2 Only ASCII is allowed in this command\r\n"
 	replyAuthLine         = "500 5.5.6 Authentication line too long\r\n"
-	replyTextLine         = "500 5.6.0 The message has a line that is too long\r\n"
 	replySyntaxHelo       = "501 5.5.4 Syntax: EHLO hostname\r\n"
 	replySyntaxMail       = "501 5.5.4 Syntax: MAIL FROM:<address> [parameters]\r\n"
 	replySyntaxRcpt       = "501 5.5.4 Syntax: RCPT TO:<address> [parameters]\r\n"
@@ -67,6 +66,7 @@ const (
 	replyBareContent      = "550 5.6.0 The message has a bare CR, a bare LF or a NUL\r\n"
 	replyTooBig           = "552 5.3.4 Message too big\r\n"
 	replyNonASCII         = "553 5.6.7 A non-ASCII address needs SMTPUTF8\r\n"
+	replyTextLine         = "554 5.6.0 The message has a line of more than "
 	replyForeign          = "554 5.5.1 This is an SMTP server; closing the connection\r\n"
 	replyEarlyTalk        = "554 5.5.1 You must wait for the greeting; closing the connection\r\n"
 	replyBehindStartTLS   = "554 5.5.1 Commands behind STARTTLS; closing the connection\r\n"
@@ -93,6 +93,14 @@ func (c *serverConn) limitHeld() {
 func (c *serverConn) refuse(reply string) {
 	c.say(reply)
 	c.countError()
+}
+
+// textLine is the reply to content with a line that is too long. It says what to do, because the author of a
+// program that sends such lines is who gets to read it. Not 500, though RFC 5321 4.5.3.1.9 has it among its
+// examples: after BDAT, clients take that for a server that does not know the command.
+func (c *serverConn) textLine() string {
+	return replyTextLine + strconv.Itoa(c.cfg.MaxLineLength) +
+		" characters (RFC 5322 2.1.1): send it as quoted-printable or base64\r\n"
 }
 
 // maxNamed bounds how much of a client's word is said back to it.

@@ -78,7 +78,7 @@ func TestServerStartTLS(t *testing.T) {
 	c.send("MAIL FROM:<a@a.test>\r\n")
 	c.expect("503 5.5.1 Say EHLO first")
 	c.send("EHLO after.test\r\n")
-	c.expect("250-mx.test", "250-PIPELINING", "250-8BITMIME", "250-SIZE", "250-SMTPUTF8", "250-CHUNKING", "250-DSN", "250-AUTH PLAIN", "250-LIMITS", "250 ")
+	c.expect("250-mx.test", "250-PIPELINING", "250-8BITMIME", "250-SIZE", "250-SMTPUTF8", "250-CHUNKING", "250-DSN", "250-AUTH PLAIN", "250-HELP", "250-LIMITS", "250 ")
 	c.send("STARTTLS\r\nAUTH PLAIN AGFubgBzZWNyZXQ=\r\nMAIL FROM:<a@a.test> SMTPUTF8\r\n")
 	c.expect("503 5.5.1 TLS is active", "235 ", "250 ")
 	if got := record.info.Protocol(); got != "UTF8SMTPSA" {
