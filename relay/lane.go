@@ -42,8 +42,9 @@ type lane struct {
 	suspendedUntil time.Time
 	reason         message.Status
 	reasonFacts    *peerFacts
-	failures       int  // in a row
-	draining       bool // a goroutine is deferring due mail
+	failures       int    // in a row
+	draining       bool   // a goroutine is deferring due mail
+	memo           string // under which the queue remembers the suspension; "" if it does not
 
 	// The site refused a further connection while others were open: do not ask again before.
 	ceiling      int

@@ -85,6 +85,7 @@ func (l *lane) connected(took time.Duration) {
 	l.opening--
 	l.failures = 0
 	l.suspendedUntil = time.Time{}
+	l.unmemorize()
 }
 
 // connector takes the lane's settings of the moment.

@@ -19,12 +19,15 @@ type laneTable struct {
 	mu      sync.Mutex
 	lanes   map[laneKey]*lane
 	domains map[string]*laneDomain
+	// remembered are suspensions of the run before.
+	remembered remembered
 }
 
 func (t *laneTable) init(r *Relay) {
 	t.relay = r
 	t.lanes = make(map[laneKey]*lane)
 	t.domains = make(map[string]*laneDomain)
+	t.remembered = remember(r.queue)
 }
 
 // attachKnown offers a domain's mail to the lane that served it last, if the route and the policy still hold.
@@ -47,7 +50,8 @@ func (t *laneTable) attach(domain string, route resolver.Route, took time.Durati
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l := t.lanes[key]
-	if l == nil {
+	fresh := l == nil
+	if fresh {
 		l = &lane{relay: t.relay, key: key, known: make(map[string]*laneDomain)}
 		t.lanes[key] = l
 	}
@@ -63,6 +67,9 @@ func (t *laneTable) attach(domain string, route resolver.Route, took time.Durati
 	l.mu.Lock()
 	l.route, l.routeTook, l.deserted = route, took, false
 	d.expires, d.policy = route.Expires, p
+	if fresh {
+		t.recall(l)
+	}
 	l.mu.Unlock()
 	l.offer(d)
 }
@@ -100,6 +107,7 @@ func (t *laneTable) retireLocked(l *lane) {
 		return // else the next mail would not know
 	}
 	delete(t.lanes, l.key)
+	l.unmemorize()
 	for name, d := range l.known {
 		if t.domains[name] == d {
 			delete(t.domains, name)
@@ -122,6 +130,7 @@ func (t *laneTable) sweep() {
 		for _, l := range t.lanes {
 			t.retireLocked(l)
 		}
+		t.remembered.expire(t.relay.queue)
 		t.mu.Unlock()
 	}
 }
@@ -162,9 +171,11 @@ func (t *laneTable) domainsOf(site string) []string {
 func (t *laneTable) resume() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.forgetRemembered()
 	for _, l := range t.lanes {
 		l.mu.Lock()
 		l.suspendedUntil = time.Time{}
+		l.unmemorize()
 		l.mu.Unlock()
 	}
 }

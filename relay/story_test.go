@@ -41,6 +41,7 @@ var update = flag.Bool("update", false, "write what happened into the stories in
 //	submit k=v...   from= to= (comma-separated) notify= ret= orcpt= ; input lines are the message
 //	wait DURATION   lets time pass
 //	restart         stops the relay and opens the same queue again
+//	retry           has an operator ask for all mail to be tried now
 //	received HOST   what the remote took: envelope, and content if "content" is given too
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/stories/*.txt")
@@ -190,6 +191,9 @@ func (s *story) step(command string, input []string) string {
 	case "restart":
 		s.stop()
 		s.start()
+		return s.seen()
+	case "retry":
+		s.must(s.relay.Retry(context.Background(), queue.Filter{}))
 		return s.seen()
 	case "received":
 		return s.received(words[1], len(words) > 2)

@@ -25,6 +25,7 @@ func (l *lane) siteFailed(status message.Status, facts *peerFacts) {
 	}
 	l.suspendedUntil = now.Add(pause)
 	l.reason, l.reasonFacts = status, facts
+	l.memorize(pause)
 	l.relay.metrics.suspensions.Add(1)
 }
 
