@@ -72,7 +72,10 @@ func (s *Server) Serve(l net.Listener) error {
 			// Most likely out of file descriptors, which passes.
 			s.report(fmt.Errorf("smtp: accept: %w", err))
 			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-			time.Sleep(wait)
+			select {
+			case <-time.After(wait):
+			case <-s.conns.stopping:
+			}
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 type serverConns struct {
 	max, maxPerAddr int
 
+	stopping chan struct{} // closed by stop
+
 	mu        sync.Mutex
 	stopped   bool
 	listeners map[net.Listener]struct{}
@@ -20,6 +22,7 @@ type serverConns struct {
 
 func (s *serverConns) init(max, maxPerAddr int) {
 	s.max, s.maxPerAddr = max, maxPerAddr
+	s.stopping = make(chan struct{})
 	s.listeners = make(map[net.Listener]struct{})
 	s.open = make(map[*serverConn]struct{})
 	s.perAddr = make(map[netip.Prefix]int)
@@ -89,7 +92,10 @@ func (s *serverConns) count() int {
 func (s *serverConns) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopped = true
+	if !s.stopped {
+		s.stopped = true
+		close(s.stopping)
+	}
 	for l := range s.listeners {
 		_ = l.Close()
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -251,6 +252,36 @@ func TestServerShutdownCutsAtTheEndOfItsTime(t *testing.T) {
 			t.Errorf("Shutdown: %v", err)
 		}
 		c.expectEnd()
+	})
+}
+
+// emptyHanded is a listener that has run out of file descriptors.
+type emptyHanded struct{ *pipeListener }
+
+func (emptyHanded) Accept() (net.Conn, error) { return nil, syscall.EMFILE }
+
+// A server without file descriptors tries again ever more seldom, and ends at once all the same.
+func TestServerShutdownWhileAcceptFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		s := &Server{Config: ServerConfig{Report: func(error) { tries++ }}}
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(emptyHanded{newPipeListener()}) }()
+		time.Sleep(10*time.Second + time.Millisecond)
+		synctest.Wait()
+		if tries < 10 || tries > 20 {
+			t.Errorf("%d tries in 10 s", tries)
+		}
+		asked := time.Now()
+		if err := s.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; !errors.Is(err, ErrServerClosed) {
+			t.Errorf("served: %v", err)
+		}
+		if took := time.Since(asked); took > 0 {
+			t.Errorf("it took %v", took)
+		}
 	})
 }
 
