@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/posthaste-mta/posthaste/message"
@@ -16,6 +17,7 @@ func (r *Relay) accept(s *session, body []byte) (message.ID, error) {
 	if header.Received >= r.policy.Load().MaxReceived {
 		return 0, reply(554, 5, 4, 6, fmt.Sprintf("Mail loop: %d Received fields", header.Received))
 	}
+	s.recipients = distinct(s.recipients)
 	now, took := r.queue.Now(), time.Since(s.begun)
 	env := s.envelope
 	env.ID = r.queue.NewID()
@@ -44,6 +46,25 @@ func (r *Relay) accept(s *session, body []byte) (message.ID, error) {
 	}
 	r.accepted(s, &env, now, took)
 	return id, nil
+}
+
+// distinct returns the recipients without those that were named before, with the same parameters: whoever is
+// named twice gets the message once. Only the domain is compared without case (RFC 5321 2.4).
+func distinct(rcpts []message.Recipient) []message.Recipient {
+	if len(rcpts) < 2 {
+		return rcpts
+	}
+	seen := make(map[message.Recipient]struct{}, len(rcpts))
+	kept := rcpts[:0]
+	for _, rcpt := range rcpts {
+		key := rcpt
+		key.Address = rcpt.Address[:strings.LastIndexByte(rcpt.Address, '@')] // its domain is in Domain
+		if _, had := seen[key]; !had {
+			seen[key] = struct{}{}
+			kept = append(kept, rcpt)
+		}
+	}
+	return kept
 }
 
 // traceRoom is what the fields that we add usually need, in bytes.

@@ -74,6 +74,9 @@ type Policy struct {
 	Shaping *policy.Shaping
 	Pools   policy.Pools // the sources that mail leaves from
 	Bounce  BounceConfig
+	// Postmaster receives what is sent to postmaster, without a domain or at our host name, by anyone (RFC 5321
+	// 4.5.1 has every server take such mail). "": it goes to our host name, like the mail of any domain.
+	Postmaster string
 	// MaxReceived is how many Received fields a message may carry before it is taken for a
 	// loop (RFC 5321 6.3 wants at least 100).
 	MaxReceived int

@@ -67,14 +67,19 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 
 // Rcpt implements gosmtp.Session.
 func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
-	if strings.EqualFold(to, "postmaster") {
-		to += "@" + s.relay.cfg.Hostname // RFC 5321 4.5.1
+	p := s.relay.policy.Load()
+	postmaster := s.relay.isPostmaster(to)
+	switch {
+	case postmaster && p.Postmaster != "":
+		to = p.Postmaster
+	case postmaster:
+		to = "postmaster@" + s.relay.cfg.Hostname
 	}
 	address, err := message.ParseAddress(to, s.envelope.UTF8)
 	if err != nil {
 		return s.reject(s.envelope.Sender, to, reply(553, 5, 1, 3, "Recipient address: "+reason(err)))
 	}
-	if !s.relay.policy.Load().Access.MayRelay(s.info.RemoteAddr.Addr(), address) {
+	if !(postmaster && p.Postmaster != "") && !p.Access.MayRelay(s.info.RemoteAddr.Addr(), address) {
 		return s.reject(s.envelope.Sender, to, reply(550, 5, 7, 1, "Relay access denied"))
 	}
 	rcpt := message.Recipient{Address: to, Domain: address.Domain}
@@ -95,6 +100,12 @@ func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
 	}
 	s.recipients = append(s.recipients, rcpt)
 	return nil
+}
+
+// isPostmaster tells whether mail to that address is for whoever looks after this host (RFC 5321 4.5.1).
+func (r *Relay) isPostmaster(to string) bool {
+	local, domain, _ := strings.Cut(to, "@")
+	return strings.EqualFold(local, "postmaster") && (domain == "" || strings.EqualFold(domain, r.cfg.Hostname))
 }
 
 // Data implements gosmtp.Session. When it returns the reply 250, the message is on stable storage.

@@ -103,6 +103,9 @@ type Relay struct {
 	Networks []Prefix `toml:"networks"`
 	// Domains are accepted from every client; ".example.net" takes all below example.net.
 	Domains []string `toml:"domains"`
+	// Postmaster receives the mail for postmaster, without a domain or at Hostname, whoever sends it
+	// (RFC 5321 4.5.1). Empty: it goes to Hostname, like the mail of any domain.
+	Postmaster string `toml:"postmaster"`
 }
 
 // Queue is the store's share of the machine.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/posthaste-mta/posthaste/message"
 )
 
 // checker gathers what is wrong with a complete configuration.
@@ -130,6 +132,11 @@ func (c *checker) names() {
 	}
 	if from := c.cfg.Bounce.From; c.pos.lines["bounce.from"] > 0 && (strings.Count(from, "@") != 1 || strings.ContainsAny(from, " <>\r\n\t")) {
 		c.fail("bounce.from", "%q is not a bare address", from)
+	}
+	if to := c.cfg.Relay.Postmaster; to != "" {
+		if _, err := message.ParseAddress(to, false); err != nil {
+			c.fail("relay.postmaster", "%q is not a bare address", to)
+		}
 	}
 	if a := c.cfg.HTTP.Address; a != "" {
 		c.address("http.address", a)

@@ -153,6 +153,7 @@ func relayPolicy(cfg *Config) (relay.Policy, error) {
 		Bounce: relay.BounceConfig{
 			From: cfg.Bounce.From, ReturnFullLimit: int(cfg.Bounce.ReturnSize), PerHour: cfg.Bounce.StormLimit,
 		},
+		Postmaster:  cfg.Relay.Postmaster,
 		MaxReceived: cfg.Limits.MaxReceived,
 		Detail:      cfg.Events.Detail,
 	}, nil
