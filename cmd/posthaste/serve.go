@@ -55,6 +55,8 @@ func (c *serveCmd) Run(p process) error {
 	if err := notify(notifyReady); err != nil {
 		log.Warn("systemd was not told", zap.Error(err))
 	}
+	stopWatchdog := startWatchdog(d)
+	defer stopWatchdog()
 	return runDaemon(d, signals)
 }
 
