@@ -179,6 +179,9 @@ func (a *Age) UnmarshalText(b []byte) error {
 			return fmt.Errorf("%q is not an age such as 90m, 36h or 3d", string(b))
 		}
 	}
+	if days+d < 0 {
+		return fmt.Errorf("%q is too long", string(b))
+	}
 	*a = Age(days + d)
 	return nil
 }

@@ -72,6 +72,7 @@ func FuzzFilter(f *testing.F) {
 	f.Add("domain=a.test&older=3d&id=0nhg46g25g000")
 	f.Add("sender=%3C%3E&rcpt=@b.test&tenant=&older=0s")
 	f.Add("older=99999999999999999d1h")
+	f.Add("older=65535d2000000h") // more than a Duration holds
 	f.Fuzz(func(t *testing.T, query string) {
 		v, err := url.ParseQuery(query)
 		if err != nil {
