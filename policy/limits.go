@@ -51,6 +51,7 @@ type Limits struct {
 	IdleTimeout              time.Duration // a connection without work is kept for so long
 	ConnectTimeout           time.Duration // for each address tried
 	TLS                      TLSPolicy
+	EightBit                 EightBit
 	Port                     uint16 // of hosts found by MX; 0 means what the resolver says
 	NoPipelining             bool   // leave PIPELINING unused though it is offered
 	NoChunking               bool   // leave CHUNKING unused though it is offered
@@ -102,6 +103,8 @@ func (l Limits) Validate() error {
 		return fmt.Errorf("policy: idle timeout %v or connect timeout %v too small", l.IdleTimeout, l.ConnectTimeout)
 	case l.TLS >= numTLSPolicies:
 		return fmt.Errorf("policy: %v is no TLS policy", l.TLS)
+	case l.EightBit >= numEightBits:
+		return fmt.Errorf("policy: %v is no way with 8-bit content", l.EightBit)
 	}
 	return nil
 }
@@ -116,6 +119,7 @@ type PartialLimits struct {
 	IdleTimeout              *time.Duration
 	ConnectTimeout           *time.Duration
 	TLS                      *TLSPolicy
+	EightBit                 *EightBit
 	Port                     *uint16
 	NoPipelining, NoChunking *bool
 	Phases                   PhaseTimeouts // those that are 0 are not set
@@ -131,6 +135,7 @@ func (p *PartialLimits) over(l Limits) Limits {
 	set(&l.IdleTimeout, p.IdleTimeout)
 	set(&l.ConnectTimeout, p.ConnectTimeout)
 	set(&l.TLS, p.TLS)
+	set(&l.EightBit, p.EightBit)
 	set(&l.Port, p.Port)
 	set(&l.NoPipelining, p.NoPipelining)
 	set(&l.NoChunking, p.NoChunking)

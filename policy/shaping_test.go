@@ -13,7 +13,7 @@ func TestShapingStory(t *testing.T) {
 	def := DefaultLimits()
 	s, err := NewShaping(def,
 		Override{"site:*.big.example", PartialLimits{Connections: new(5), TLS: new(TLSEncrypt)}},
-		Override{"site:mx.big.example", PartialLimits{MessagesPerSecond: new(2.5)}},
+		Override{"site:mx.big.example", PartialLimits{MessagesPerSecond: new(2.5), EightBit: new(EightBitSend)}},
 		Override{".a.test", PartialLimits{Connections: new(3)}},
 		Override{"a.test", PartialLimits{Connections: new(2), IdleTimeout: new(time.Minute)}},
 		Override{".x.a.test", PartialLimits{RecipientsPerTransaction: new(1)}},
@@ -27,9 +27,13 @@ func TestShapingStory(t *testing.T) {
 	}{
 		{"other.test", "mx.other.test", func(*Limits) {}},
 		{"other.test", "(mx1|mx2).big.example", func(l *Limits) { l.Connections, l.TLS = 5, TLSEncrypt }},
-		{"other.test", "mx.big.example", func(l *Limits) { l.Connections, l.TLS, l.MessagesPerSecond = 5, TLSEncrypt, 2.5 }},
+		{"other.test", "mx.big.example", func(l *Limits) {
+			l.Connections, l.TLS, l.MessagesPerSecond, l.EightBit = 5, TLSEncrypt, 2.5, EightBitSend
+		}},
 		{"a.test", "mx.other.test", func(l *Limits) { l.Connections, l.IdleTimeout = 2, time.Minute }},
-		{"b.a.test", "mx.big.example", func(l *Limits) { l.Connections, l.TLS, l.MessagesPerSecond = 3, TLSEncrypt, 2.5 }},
+		{"b.a.test", "mx.big.example", func(l *Limits) {
+			l.Connections, l.TLS, l.MessagesPerSecond, l.EightBit = 3, TLSEncrypt, 2.5, EightBitSend
+		}},
 		{"y.x.a.test", "", func(l *Limits) { l.RecipientsPerTransaction = 1 }}, // only the longest suffix counts
 	} {
 		want := def
@@ -52,6 +56,7 @@ func TestShapingRefuses(t *testing.T) {
 		"no burst":       func(l *Limits) { l.MessagesPerSecond, l.Burst = 1, 0 },
 		"no time":        func(l *Limits) { l.ConnectTimeout = 0 },
 		"bad TLS":        func(l *Limits) { l.TLS = numTLSPolicies },
+		"bad 8-bit":      func(l *Limits) { l.EightBit = numEightBits },
 	} {
 		l := DefaultLimits()
 		spoil(&l)

@@ -79,6 +79,7 @@ func defaultDelivery() Delivery {
 		Burst:                    1,
 		IdleTimeout:              Duration{5 * time.Second},
 		TLS:                      "opportunistic",
+		EightBit:                 "convert",
 		Pipelining:               true,
 		Chunking:                 true,
 		Timeouts: Timeouts{

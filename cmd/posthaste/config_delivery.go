@@ -18,7 +18,10 @@ type Delivery struct {
 	// TLS is none (never), opportunistic (when offered, any certificate; once more without when
 	// the handshake fails), encrypt (or defer) or verify (and the certificate must
 	// name the host).
-	TLS        string `toml:"tls" enum:"none,opportunistic,encrypt,verify"`
+	TLS string `toml:"tls" enum:"none,opportunistic,encrypt,verify"`
+	// EightBit is what becomes of a message with 8-bit characters at a host without 8BITMIME: convert (to
+	// 7-bit MIME, which breaks a DKIM signature over the body), send (as it is) or bounce.
+	EightBit   string `toml:"eightbit" enum:"convert,send,bounce"`
 	Pipelining bool   `toml:"pipelining"` // use PIPELINING where offered (RFC 2920)
 	Chunking   bool   `toml:"chunking"`   // use CHUNKING where offered (RFC 3030)
 
@@ -55,6 +58,7 @@ type Site struct {
 	RecipientsPerTransaction *int            `toml:"recipients_per_transaction" min:"1"`
 	IdleTimeout              *Duration       `toml:"idle_timeout" min:"0s"`
 	TLS                      *string         `toml:"tls" enum:"none,opportunistic,encrypt,verify"`
+	EightBit                 *string         `toml:"eightbit" enum:"convert,send,bounce"`
 	Pipelining               *bool           `toml:"pipelining"`
 	Chunking                 *bool           `toml:"chunking"`
 	Timeouts                 PartialTimeouts `toml:"timeouts"`

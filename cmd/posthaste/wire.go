@@ -183,6 +183,9 @@ func limitsOf(d Delivery) policy.Limits {
 	if err := l.TLS.UnmarshalText([]byte(d.TLS)); err != nil {
 		l.TLS = policy.TLSVerify
 	}
+	if err := l.EightBit.UnmarshalText([]byte(d.EightBit)); err != nil {
+		l.EightBit = policy.EightBitConvert
+	}
 	return l
 }
 
@@ -209,6 +212,9 @@ func partialLimits(cfg *Config, site Site) policy.PartialLimits {
 	}
 	if site.TLS != nil {
 		p.TLS = &whole.TLS
+	}
+	if site.EightBit != nil {
+		p.EightBit = &whole.EightBit
 	}
 	if site.Port != nil {
 		port := uint16(*site.Port)
