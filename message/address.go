@@ -11,9 +11,10 @@ import (
 // ErrBadAddress is wrapped by every error of ParseAddress and ParseDomain.
 var ErrBadAddress = errors.New("message: bad address")
 
-// The size limits of RFC 5321 4.5.3.1, in octets. A path is at most 256 with its angle brackets.
+// The size limits of RFC 5321 4.5.3.1, in octets. A path is at most 256 with its angle brackets. The 64 of a local
+// part is not among them: return paths that carry a recipient or a signature are longer, receivers take them,
+// and 4.5.3.1 asks for no limit where there can be none.
 const (
-	maxLocal   = 64
 	maxDomain  = 255
 	maxAddress = 254
 )
@@ -40,9 +41,6 @@ func ParseAddress(s string, wide bool) (Address, error) {
 	end, err := localEnd(s, wide)
 	if err != nil {
 		return Address{}, err
-	}
-	if end > maxLocal {
-		return Address{}, fmt.Errorf("%w: local part longer than %d octets", ErrBadAddress, maxLocal)
 	}
 	if end == len(s) || s[end] != '@' {
 		return Address{}, fmt.Errorf("%w: no domain", ErrBadAddress)

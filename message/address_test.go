@@ -30,8 +30,8 @@ func TestParseAddressTakes(t *testing.T) {
 		{`"grü ße"@a.test`, `"grü ße"`, "a.test", true},
 		{"bob@BÜCHER.test", "bob", "xn--bcher-kva.test", true},
 		{"bob@例え.テスト", "bob", "xn--r8jz45g.xn--zckzah", true},
-		{"bob@a。test", "bob", "a.test", true}, // the full stop that Japanese keyboards have
-		{strings.Repeat("l", 64) + "@a.test", strings.Repeat("l", 64), "a.test", false},
+		{"bob@a。test", "bob", "a.test", true},                                             // the full stop that Japanese keyboards have
+		{strings.Repeat("l", 247) + "@a.test", strings.Repeat("l", 247), "a.test", false}, // as long as a path may be
 		{"b@" + long + "." + long + "." + long + ".test", "b", long + "." + long + "." + long + ".test", false},
 	} {
 		got, err := ParseAddress(c.in, c.utf8)
@@ -55,7 +55,7 @@ func TestParseAddressRefuses(t *testing.T) {
 		"bob@[]", "bob@[192.0.2]", "bob@[192.0.2.01]", "bob@[192.0.2.1", "bob@192.0.2.1]", "bob@[2001:db8::1]",
 		"bob@[IPv6:192.0.2.1]", "bob@[IPv6:fe80::1%eth0]", "bob@[x:y]",
 		"grüße@a.test", "bob@bücher.test", // without SMTPUTF8
-		strings.Repeat("l", 65) + "@a.test", "b@" + strings.Repeat("d", 64) + ".test", "b@" + strings.Repeat("d.", 127) + "test",
+		strings.Repeat("l", 248) + "@a.test", "b@" + strings.Repeat("d", 64) + ".test", "b@" + strings.Repeat("d.", 127) + "test",
 	} {
 		if got, err := ParseAddress(in, false); !errors.Is(err, ErrBadAddress) {
 			t.Errorf("%q: %+v, %v", in, got, err)
@@ -117,7 +117,7 @@ func FuzzParseAddress(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(a.String()) > maxAddress || len(a.Local) > maxLocal || !isASCII(a.Domain) || a.Domain != DomainOf(a.String()) {
+		if len(a.String()) > maxAddress || !isASCII(a.Domain) || a.Domain != DomainOf(a.String()) {
 			t.Fatalf("%q: %+v", s, a)
 		}
 		if strings.ContainsFunc(a.String(), func(r rune) bool { return r < ' ' || r == 0x7f }) || !utf8 && !isASCII(a.Local) {

@@ -12,7 +12,7 @@ const maxOriginal = 500
 
 // ParseOriginalRecipient reads the value of an ORCPT parameter: an address type, ";", and the
 // address as xtext (RFC 3461 4.2), or for the type utf-8 in one of the forms of RFC 6533 3. The
-// address comes back decoded; the type in lower case. With wide, which stands for SMTPUTF8, the
+// address comes back decoded; the type as it was written, for a relay must not change its case (RFC 3461 5.2.1). With wide, which stands for SMTPUTF8, the
 // utf-8 form may hold UTF-8 as it is.
 //
 // Postfix encodes an address of RFC 6531 as plain xtext of the type rfc822, to which only ASCII
@@ -30,12 +30,11 @@ func ParseOriginalRecipient(s string, wide bool) (addrType, addr string, err err
 			return "", "", fmt.Errorf("%w: ORCPT address type with %q", ErrBadXtext, c)
 		}
 	}
-	addrType = lowerASCII(addrType)
-	if addrType == "utf-8" {
+	if strings.EqualFold(addrType, "utf-8") {
 		addr, err = decodeUnitext(rest, wide)
 		return addrType, addr, err
 	}
-	if addrType != "rfc822" {
+	if !strings.EqualFold(addrType, "rfc822") {
 		addr, err = DecodeXtext(rest)
 		return addrType, addr, err
 	}
@@ -55,20 +54,26 @@ func ParseOriginalRecipient(s string, wide bool) (addrType, addr string, err err
 	return addrType, addr, nil
 }
 
-// FormatOriginalRecipient writes the value of an ORCPT parameter, in ASCII whatever the address:
-// the form that every next hop with DSN takes (RFC 6533 3).
-func FormatOriginalRecipient(addrType, addr string) string {
+// FormatOriginalRecipient writes the value of an ORCPT parameter: with wide, for a transaction with
+// SMTPUTF8, an address of the type utf-8 in UTF-8, and else in ASCII, the form that every next hop with DSN
+// takes (RFC 6533 3).
+func FormatOriginalRecipient(addrType, addr string, wide bool) string {
 	if strings.EqualFold(addrType, "utf-8") {
-		return addrType + ";" + encodeUnitext(addr)
+		return addrType + ";" + encodeUnitext(addr, wide)
 	}
 	return addrType + ";" + EncodeXtext(addr)
 }
 
-// encodeUnitext writes utf-8-addr-xtext: what is not printable ASCII, and what xtext or the form
-// itself gives a meaning, as \x{HEX}. Bytes that are no UTF-8 become U+FFFD.
-func encodeUnitext(s string) string {
+// encodeUnitext writes utf-8-addr-xtext, or with wide utf-8-addr-unitext: what is not printable ASCII (with wide:
+// neither that nor beyond ASCII), and what xtext or the form itself gives a meaning, as \x{HEX}. Bytes that are no
+// UTF-8 become U+FFFD.
+func encodeUnitext(s string, wide bool) string {
 	var b strings.Builder
 	for _, r := range s {
+		if wide && r >= utf8.RuneSelf {
+			b.WriteRune(r)
+			continue
+		}
 		if r < utf8.RuneSelf && xchar(byte(r)) && r != '\\' {
 			b.WriteByte(byte(r))
 			continue

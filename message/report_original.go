@@ -10,13 +10,14 @@ const maxReturnedHeader = 64 << 10
 
 // originalPart returns the message that the report is about: the whole, when it has failed, is small
 // enough and its sender did not ask for less (RET, RFC 3461 4.3); else its header. A sender who asked
-// for REQUIRETLS asked for less too: the way back may be in the clear (RFC 8689 5).
+// for REQUIRETLS asked for less too: the way back may be in the clear (RFC 8689 5). A message with lines longer than
+// allowed cannot be returned whole, because message/rfc822 may not be encoded and the report would be refused for them.
 func (r *Report) originalPart(wide bool) reportPart {
 	limit := r.ReturnFullLimit
 	if limit == 0 {
 		limit = DefaultReturnFullLimit
 	}
-	less := r.Envelope.Return == ReturnHeaders || r.Envelope.RequireTLS
+	less := r.Envelope.Return == ReturnHeaders || r.Envelope.RequireTLS || hasLongLine(r.Content)
 	if r.Kind == ReportFailure && !less && len(r.Content) <= limit {
 		return r.wholeOriginal(wide)
 	}
@@ -52,12 +53,13 @@ func (r *Report) originalHeader(wide bool) reportPart {
 		end = f.End
 	}
 	p := reportPart{contentType: "text/rfc822-headers", description: "Header of the message", encoding: "7bit", body: r.Content[:end]}
-	if !Has8Bit(p.body) {
+	long := hasLongLine(p.body)
+	if !Has8Bit(p.body) && !long {
 		return p
 	}
-	if r.Envelope.UTF8 {
+	if r.Envelope.UTF8 && Has8Bit(p.body) {
 		p.contentType = "message/global-headers"
-		if wide {
+		if wide && !long {
 			p.encoding = "8bit"
 			return p
 		}
@@ -65,6 +67,9 @@ func (r *Report) originalHeader(wide bool) reportPart {
 	p.encoding, p.body = "quoted-printable", quotedPrintable(p.body)
 	return p
 }
+
+// hasLongLine tells whether there is a line that not every host takes (RFC 5322 2.1.1).
+func hasLongLine(content []byte) bool { return CheckLines(content, 998) == ErrLongLine }
 
 // quotedPrintable encodes lines that end with CRLF (RFC 2045 6.7).
 func quotedPrintable(lines []byte) []byte {

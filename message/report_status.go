@@ -12,9 +12,13 @@ func (r *Report) statusPart(wide bool) reportPart {
 	if wide {
 		p.contentType, p.encoding = "message/global-delivery-status", "8bit"
 	}
-	b := appendTyped(nil, "Reporting-MTA", "dns", string(appendWord(nil, r.Hostname)))
+	kind := "dns"
+	if !strings.Contains(r.Hostname, ".") { // the type dns is for full names (RFC 3461 6.3)
+		kind = "x-local-hostname"
+	}
+	b := appendTyped(nil, "Reporting-MTA", kind, string(appendWord(nil, r.Hostname)))
 	if id := r.Envelope.EnvelopeID; id != "" {
-		b = appendField(b, "Original-Envelope-Id", narrow(CleanLine(id, maxEnvelopeID)))
+		b = appendVerbatim(b, "Original-Envelope-Id", narrow(CleanLine(id, maxEnvelopeID)))
 	}
 	b = appendDateField(b, "Arrival-Date", r.Envelope.ArrivedAt)
 	for i := range r.Recipients {
@@ -81,9 +85,17 @@ func appendAddressField(b []byte, name, kind, addr string, wide bool) []byte {
 		kind = "utf-8"
 	}
 	if !wide && strings.EqualFold(kind, "utf-8") {
-		addr = encodeUnitext(addr)
+		addr = encodeUnitext(addr, false)
 	}
-	return appendTyped(b, name, kind, CleanLine(addr, 4*maxOriginal))
+	return appendVerbatim(b, name, kind+"; "+CleanLine(addr, 4*maxOriginal))
+}
+
+// appendVerbatim writes a field whose every space counts, such as one in a quoted local part, if it fits one line.
+func appendVerbatim(b []byte, name, value string) []byte {
+	if len(value) > maxWord {
+		return appendField(b, name, value)
+	}
+	return append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
 }
 
 func appendTyped(b []byte, name, kind, value string) []byte {

@@ -30,11 +30,12 @@ func TestOriginalRecipient(t *testing.T) {
 		wide                bool
 	}{
 		{"rfc822;bob@a.test", "rfc822", "bob@a.test", "rfc822;bob@a.test", false},
-		{"RFC822;bob+2Btag@a.test", "rfc822", "bob+tag@a.test", "rfc822;bob+2Btag@a.test", false},
+		{"RFC822;bob+2Btag@a.test", "RFC822", "bob+tag@a.test", "RFC822;bob+2Btag@a.test", false},
 		{"x400;/c=de", "", "", "", false}, // "=" must be encoded
 		{`utf-8;\x{7528}@a.test`, "utf-8", "用@a.test", `utf-8;\x{7528}@a.test`, false},
-		{`UTF-8;\x{1F600}\x{5C}\x{2B}@a.test`, "utf-8", `😀\+@a.test`, `utf-8;\x{1F600}\x{5C}\x{2B}@a.test`, false},
-		{"utf-8;用@a.test", "utf-8", "用@a.test", `utf-8;\x{7528}@a.test`, true},
+		{`UTF-8;\x{1F600}\x{5C}\x{2B}@a.test`, "UTF-8", `😀\+@a.test`, `UTF-8;\x{1F600}\x{5C}\x{2B}@a.test`, false},
+		{"utf-8;用@a.test", "utf-8", "用@a.test", "utf-8;用@a.test", true},
+		{`utf-8;\x{7528}\x{20}\x{5C}@a.test`, "utf-8", `用 \@a.test`, `utf-8;用\x{20}\x{5C}@a.test`, true},
 		{"utf-8;用@a.test", "", "", "", false}, // UTF-8 without SMTPUTF8
 		{"rfc822;用@a.test", "", "", "", true},
 		{"rfc822;j+C3+BC@a.test", "utf-8", "jü@a.test", `utf-8;j\x{FC}@a.test`, false}, // as Postfix has it
@@ -56,7 +57,7 @@ func TestOriginalRecipient(t *testing.T) {
 		if err != nil || kind != c.kind || addr != c.addr {
 			t.Errorf("%q: %q, %q, %v", c.in, kind, addr, err)
 		}
-		if out := FormatOriginalRecipient(kind, addr); out != c.out {
+		if out := FormatOriginalRecipient(kind, addr, c.wide); out != c.out {
 			t.Errorf("%q is written as %q, want %q", c.in, out, c.out)
 		}
 	}
@@ -74,11 +75,11 @@ func FuzzOriginalRecipient(f *testing.F) {
 		if strings.ContainsFunc(addr, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			t.Fatalf("%q holds a control: %q", s, addr)
 		}
-		out := FormatOriginalRecipient(kind, addr)
+		out := FormatOriginalRecipient(kind, addr, wide)
 		if len(out) > maxOriginal {
 			return // the 7-bit form of a long address in UTF-8
 		}
-		if kind2, addr2, err := ParseOriginalRecipient(out, false); err != nil || kind2 != kind || addr2 != addr {
+		if kind2, addr2, err := ParseOriginalRecipient(out, wide); err != nil || kind2 != kind || addr2 != addr {
 			t.Fatalf("%q: %q, %q; as %q read back %q, %q, %v", s, kind, addr, out, kind2, addr2, err)
 		}
 	})

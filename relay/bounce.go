@@ -88,7 +88,7 @@ func (r *Relay) addReport(p *Policy, kind message.ReportKind, rcpts []message.Re
 	report := queue.NewMessage{
 		Envelope: &message.Envelope{
 			ID: id, UTF8: utf8, Size: int64(len(body)), ArrivedAt: now,
-			Tenant: env.Tenant, Class: message.ClassTransactional,
+			Tenant: env.Tenant, Class: message.ClassTransactional, RequireTLS: env.RequireTLS,
 		},
 		Recipients: []message.Recipient{{
 			Address: env.Sender, Domain: message.DomainOf(env.Sender), Notify: message.NotifyNever,

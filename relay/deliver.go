@@ -169,12 +169,15 @@ func (w *worker) begin(lease *queue.Lease) (*attempt, error) {
 
 // insecure ends an attempt whose message demands TLS with a verified certificate (REQUIRETLS, RFC 8689 4.2.1)
 // on a connection that has none. It bounces: nothing says that the site will have one tomorrow, and the sender
-// asked rather to be told. That the host must offer REQUIRETLS itself the client checks.
+// asked rather to be told. That the host must offer REQUIRETLS itself the client checks. A report goes on as well as
+// it can (RFC 8689 5).
+//
+// Only the host at hand is asked, where RFC 8689 wants each of the site's. Nothing offers REQUIRETLS to clients yet.
 func (w *worker) insecure(a *attempt) bool {
-	if !a.lease.Envelope.RequireTLS || w.peer.verify() {
+	if env := a.lease.Envelope; !env.RequireTLS || env.Sender == "" || w.peer.verify() {
 		return false
 	}
-	w.lane.relay.finish(a.all(localStatus(550, message.EnhancedCode{5, 7, 30},
+	w.lane.relay.finish(a.all(localStatus(550, message.EnhancedCode{5, 7, 10},
 		"the sender requires TLS with a valid certificate (REQUIRETLS), which "+w.peer.host+" does not have")))
 	return true
 }

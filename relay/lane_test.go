@@ -191,15 +191,15 @@ func (h hangingRouter) Route(ctx context.Context, domain string) (r resolver.Rou
 	return r, errors.New("nobody answers")
 }
 
-// REQUIRETLS wants a host that offers it, over TLS with its own certificate; never less.
+// REQUIRETLS wants a host that offers it, over TLS with its own certificate; never less, but for the report that comes of it.
 func TestRequireTLS(t *testing.T) {
 	tests := []struct {
 		name, extensions, certificate, want string
 	}{
 		{"good", "250-PIPELINING|250-STARTTLS|250 REQUIRETLS", "mx.x.test", "delivered"},
-		{"a certificate of another", "250-PIPELINING|250-STARTTLS|250 REQUIRETLS", "evil.test", "5.7.30"},
+		{"a certificate of another", "250-PIPELINING|250-STARTTLS|250 REQUIRETLS", "evil.test", "5.7.10"},
 		{"not offered", "250-PIPELINING|250 STARTTLS", "mx.x.test", "5.7.30"},
-		{"no TLS", "250 PIPELINING", "mx.x.test", "5.7.30"},
+		{"no TLS", "250 PIPELINING", "mx.x.test", "5.7.10"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -207,9 +207,13 @@ func TestRequireTLS(t *testing.T) {
 				server, client := smtptest.TLSConfigs(t, test.certificate)
 				s.remotes["mx.x.test"].TLS = server
 				s.relay.cfg.TLS = &tls.Config{RootCAs: client.RootCAs}
-				s.submit([]string{"from=", "to=bob@x.test", "requiretls"}, nil)
-				if seen := s.seen(); !strings.Contains(seen, test.want) {
+				s.submit([]string{"from=ann@x.test", "to=bob@x.test", "requiretls"}, nil)
+				if seen := s.seen(); !strings.Contains(seen, test.want) || strings.Count(seen, "delivered") != 1 {
 					t.Errorf("want %s:\n%s", test.want, seen)
+				}
+				offered := strings.Contains(test.extensions, "REQUIRETLS")
+				if m := s.remotes["mx.x.test"].Messages(); len(m) != 1 || strings.Contains(m[0].Params, "REQUIRETLS") != offered {
+					t.Errorf("offered %v: %+v", offered, m)
 				}
 			})
 		})

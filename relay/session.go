@@ -96,7 +96,7 @@ func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
 		}
 	}
 	if opts.OriginalRecipient != "" {
-		rcpt.OriginalType, rcpt.Original = strings.ToLower(string(opts.OriginalRecipientType)), opts.OriginalRecipient
+		rcpt.OriginalType, rcpt.Original = string(opts.OriginalRecipientType), opts.OriginalRecipient
 	}
 	s.recipients = append(s.recipients, rcpt)
 	return nil

@@ -50,8 +50,8 @@ func appendMail(b []byte, e *message.Envelope, size int64, utf8 bool, ext *Exten
 	return append(b, "\r\n"...)
 }
 
-// appendRcpt appends RCPT with what of r's parameters the peer offers.
-func appendRcpt(b []byte, r *message.Recipient, ext *Extensions) []byte {
+// appendRcpt appends RCPT with what of r's parameters the peer offers; utf8 tells that MAIL had SMTPUTF8.
+func appendRcpt(b []byte, r *message.Recipient, utf8 bool, ext *Extensions) []byte {
 	b = append(b, "RCPT TO:<"...)
 	b = append(b, r.Address...)
 	b = append(b, '>')
@@ -59,7 +59,7 @@ func appendRcpt(b []byte, r *message.Recipient, ext *Extensions) []byte {
 		b = appendNotify(b, r.Notify)
 		if r.OriginalType != "" && len(r.OriginalType)+len(r.Original) <= clientMaxParam {
 			b = append(b, " ORCPT="...)
-			b = append(b, message.FormatOriginalRecipient(message.EncodeXtext(r.OriginalType), r.Original)...)
+			b = append(b, message.FormatOriginalRecipient(message.EncodeXtext(r.OriginalType), r.Original, utf8)...)
 		}
 	}
 	return append(b, "\r\n"...)

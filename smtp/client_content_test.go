@@ -112,10 +112,12 @@ func TestClientCommands(t *testing.T) {
 		{string(appendMail(nil, e, 12, true, all)), "MAIL FROM:<a@x.test> SIZE=12 BODY=8BITMIME SMTPUTF8 REQUIRETLS RET=FULL ENVID=QQ+20+2B+3D+0D+0A\r\n"},
 		{string(appendMail(nil, e, 12, true, &Extensions{})), "MAIL FROM:<a@x.test>\r\n"},
 		{string(appendMail(nil, &message.Envelope{}, 12, false, all)), "MAIL FROM:<> SIZE=12\r\n"},
-		{string(appendRcpt(nil, &message.Recipient{Address: "b@y.test", Notify: message.NotifyNever}, all)), "RCPT TO:<b@y.test> NOTIFY=NEVER\r\n"},
+		{string(appendRcpt(nil, &message.Recipient{Address: "b@y.test", Notify: message.NotifyNever}, false, all)), "RCPT TO:<b@y.test> NOTIFY=NEVER\r\n"},
 		{string(appendRcpt(nil, &message.Recipient{Address: "b@y.test", Notify: message.NotifySuccess | message.NotifyFailure | message.NotifyDelay,
-			OriginalType: "utf-8", Original: "é+\\\r\n@y"}, all)), `RCPT TO:<b@y.test> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=utf-8;\x{E9}\x{2B}\x{5C}\x{0D}\x{0A}@y` + "\r\n"},
-		{string(appendRcpt(nil, &message.Recipient{Address: "b@y.test", Notify: message.NotifyNever, OriginalType: "rfc822", Original: "b"}, &Extensions{})), "RCPT TO:<b@y.test>\r\n"},
+			OriginalType: "utf-8", Original: "é+\\\r\n@y"}, false, all)), `RCPT TO:<b@y.test> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=utf-8;\x{E9}\x{2B}\x{5C}\x{0D}\x{0A}@y` + "\r\n"},
+		{string(appendRcpt(nil, &message.Recipient{Address: "b@y.test", OriginalType: "UTF-8", Original: "é+ @y"}, true, all)),
+			`RCPT TO:<b@y.test> ORCPT=UTF-8;é\x{2B}\x{20}@y` + "\r\n"},
+		{string(appendRcpt(nil, &message.Recipient{Address: "b@y.test", Notify: message.NotifyNever, OriginalType: "rfc822", Original: "b"}, false, &Extensions{})), "RCPT TO:<b@y.test>\r\n"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got %q, want %q", tt.got, tt.want)

@@ -54,6 +54,7 @@ func (c *Client) hello() error {
 	default:
 		return c.die(PhaseEHLO, fmt.Errorf("%w: EHLO answered with %d", ErrProtocol, rep.code))
 	}
+	ext.RequireTLS = ext.RequireTLS && c.secure // nobody's to offer in the clear (RFC 8689 2)
 	ext.Greeting = c.ext.Greeting
 	c.ext, c.greeted = ext, true
 	return nil

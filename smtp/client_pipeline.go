@@ -188,7 +188,7 @@ func (c *Client) writeRcpt(s *clientSlot) {
 		return
 	}
 	if b, ok := c.w.line(); ok {
-		c.w.commit(appendRcpt(b, &s.tx.Recipients[s.next], &c.ext))
+		c.w.commit(appendRcpt(b, &s.tx.Recipients[s.next], s.utf8 && c.ext.SMTPUTF8, &c.ext))
 	}
 	c.expect(s, PhaseRcpt)
 	s.next = s.skipDecided(s.next + 1)

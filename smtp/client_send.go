@@ -138,7 +138,7 @@ func (c *Client) applyRcpt(s *clientSlot, rep reply) {
 	s.trace.RcptAt = s.since(c.now)
 	if rep.code/100 != 2 {
 		if s.status[i].Code == 0 {
-			s.status[i] = rep.status()
+			s.status[i] = afterOthers(rep.status(), s.accepted)
 		}
 		return
 	}
@@ -147,6 +147,17 @@ func (c *Client) applyRcpt(s *clientSlot, rep reply) {
 	if s.accepted == 1 {
 		s.trace.Rcpt = c.words.status(wordsRcpt, rep)
 	}
+}
+
+// afterOthers makes a refusal temporary that only says that the recipient is one too many for this transaction:
+// the others are on their way, and it may be the first of the next. RFC 3463 3.6 (X.5.3) and RFC 5321 4.5.3.1.10, which
+// tells of peers with 552 where 452 is meant; those take a hundred before.
+func afterOthers(st message.Status, accepted int) message.Status {
+	tooMany := st.Enhanced == message.EnhancedCode{5, 5, 3} && accepted > 0
+	if tooMany || st.Code == 552 && st.Enhanced == (message.EnhancedCode{}) && accepted >= 100 {
+		st.Code, st.Enhanced = 452, message.EnhancedCode{4, 5, 3}
+	}
+	return st
 }
 
 func (c *Client) applyData(s *clientSlot, rep reply) {

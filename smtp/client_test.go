@@ -74,6 +74,39 @@ func TestClientStartTLS(t *testing.T) {
 	}
 }
 
+// REQUIRETLS wants a peer that offers it under TLS; a report goes on without (RFC 8689 4.2.1, 5).
+func TestClientRequireTLS(t *testing.T) {
+	server, client := smtptest.TLSConfigs(t, "mx.test")
+	for _, tt := range []struct {
+		sender, offer string
+		tls           bool
+		want, params  string
+	}{
+		{"a@x.test", "250 REQUIRETLS", true, "250 2.0.0", "REQUIRETLS"},
+		{"a@x.test", "250 PIPELINING", true, "550 5.7.30", ""},
+		{"a@x.test", "250 REQUIRETLS", false, "550 5.7.10", ""},
+		{"", "250 REQUIRETLS", true, "250 2.0.0", "REQUIRETLS"},
+		{"", "250 PIPELINING", true, "250 2.0.0", ""},
+		{"", "250 REQUIRETLS", false, "250 2.0.0", ""},
+	} {
+		peer := smtptest.Start(t, "EHLO -> 250-STARTTLS|"+tt.offer)
+		peer.TLS = server
+		c := clientGreeted(t, peer.Dial(), ClientConfig{})
+		if tt.tls {
+			if err := c.StartTLS(context.Background(), client); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tx := clientTx("secret\r\n", "bob@y.test")
+		tx.Envelope.Sender, tx.Envelope.RequireTLS = tt.sender, true
+		res := c.Send(context.Background(), tx, nil)
+		m := peer.Messages()
+		if !strings.HasPrefix(res.Recipients[0].String(), tt.want) || len(m) == 1 && m[0].Params != tt.params {
+			t.Errorf("%+v: %v %+v", tt, res.Recipients, m)
+		}
+	}
+}
+
 func TestClientStartTLSRefused(t *testing.T) {
 	peer := smtptest.Start(t, "EHLO -> 250 STARTTLS\nSTARTTLS -> 454 4.7.0 not now")
 	c := clientGreeted(t, peer.Dial(), ClientConfig{})

@@ -3,7 +3,6 @@ package smtp
 import (
 	"bytes"
 	"errors"
-	"strings"
 
 	gosmtp "github.com/emersion/go-smtp"
 	"github.com/posthaste-mta/posthaste/message"
@@ -216,8 +215,7 @@ func parseOriginal(value []byte, utf8 bool, opts *gosmtp.RcptOptions) error {
 	if err != nil {
 		return errBadParameter
 	}
-	// go-smtp has its types in upper case.
-	opts.OriginalRecipientType = gosmtp.DSNAddressType(strings.ToUpper(addrType))
+	opts.OriginalRecipientType = gosmtp.DSNAddressType(addrType) // go-smtp has it in upper case, whatever was said
 	opts.OriginalRecipient = addr
 	return nil
 }
