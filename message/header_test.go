@@ -212,3 +212,30 @@ func BenchmarkAppendReceived(b *testing.B) {
 		buf = AppendReceived(buf[:0], r)
 	}
 }
+
+// What makes a header huge must not make it slow: each of these takes seconds, not minutes, only if every step is linear, and
+// a report about it stays within its bounds (CVE-2024-23184, CVE-2025-61725).
+func TestHugeHeaders(t *testing.T) {
+	for name, header := range map[string]string{
+		"fields":       strings.Repeat("Bcc: a@a.test\r\n", 200_000),
+		"addresses":    "Bcc: " + strings.Repeat("\"a\" <a@a.test>,\r\n ", 100_000) + "a@a.test\r\n",
+		"one line":     "Subject: " + strings.Repeat("=?utf-8?q?a?= ", 100_000) + "\r\n",
+		"folds":        "Message-ID:" + strings.Repeat("\r\n ", 300_000) + "<1@a.test>\r\n",
+		"angle":        "Message-ID: " + strings.Repeat("<", 1_000_000) + "\r\n",
+		"comments":     "From: " + strings.Repeat("(", 1_000_000) + "\r\n",
+		"nested parts": "Content-Type: multipart/mixed; " + strings.Repeat("boundary=a; ", 100_000) + "\r\n",
+	} {
+		content := []byte(header + "\r\nbody\r\n")
+		if s := SummariseHeader(content); s.End != len(header) || len(s.MessageID) > maxMessageID {
+			t.Errorf("%s: ends at %d of %d, Message-ID of %d bytes", name, s.End, len(header), len(s.MessageID))
+		}
+		if left := RemoveFields(content, "Bcc", "Return-Path"); strings.HasPrefix(header, "Bcc") && string(left) != "\r\nbody\r\n" {
+			t.Errorf("%s: %d bytes left", name, len(left))
+		}
+		story := reports["failure"]
+		story.Content = content
+		if report, _ := build(story); len(report) > 3*maxReturnedHeader+8<<10 {
+			t.Errorf("%s: a report of %d bytes", name, len(report))
+		}
+	}
+}
