@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -15,6 +17,7 @@ type cli struct {
 	Check    checkCmd    `cmd:"" group:"Run" help:"Check a configuration file and print the effective settings."`
 	Version  versionCmd  `cmd:"" group:"Run" help:"Print the version."`
 	Sendmail sendmailCmd `cmd:"" group:"Send" passthrough:"" help:"Submit a message, as the classic sendmail command."`
+	Mailq    mailqCmd    `cmd:"" group:"Steer a running daemon" passthrough:"" help:"Print the queue as Postfix's mailq does."`
 	Queue    queueCmd    `cmd:"" group:"Steer a running daemon" help:"List, show, retry, hold, release, drop or bounce queued mail."`
 	Trace    traceCmd    `cmd:"" group:"Steer a running daemon" help:"Print the life of a message step by step."`
 	Resolve  resolveCmd  `cmd:"" group:"Steer a running daemon" help:"Show where a domain's mail would go, and why."`
@@ -43,17 +46,41 @@ func runCLI(p process, args []string) (exitCode int) {
 		fmt.Fprintln(p.stderr, "posthaste:", err)
 		return exitSoftware
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	ctx, err := parser.Parse(args)
+	ctx, err := parser.Parse(asMeant(args))
 	if err != nil {
-		fmt.Fprintf(p.stderr, "posthaste: %v\nTry: posthaste --help\n", err)
+		fmt.Fprintf(p.stderr, "posthaste: %v\nTry: %s --help\n", err, commandOf(err))
 		return exitUsage
 	}
 	err = ctx.Run()
 	report(p, err)
 	return codeOf(err)
+}
+
+// asMeant turns what people try, used to other programs, into what the grammar has.
+func asMeant(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	case args[0] == "--version":
+		return []string{"version"}
+	}
+	return args
+}
+
+// commandOf returns the command whose line could not be read, as far as it could.
+func commandOf(err error) string {
+	var parse *kong.ParseError
+	words := []string{"posthaste"}
+	if errors.As(err, &parse) && parse.Context != nil {
+		for _, step := range parse.Context.Path {
+			if step.Command != nil {
+				words = append(words, step.Command.Name)
+			}
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // report prints err with the name of the program. The lines of a configuration's errors stand

@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/posthaste-mta/posthaste/admin"
+	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/relay"
 )
 
@@ -89,6 +91,15 @@ func controlError(err error) error {
 	default:
 		return withCode(exitUnavailable, err)
 	}
+}
+
+// messageID reads an id from the command line.
+func messageID(s string) (message.ID, error) {
+	id, err := message.ParseID(s)
+	if err != nil {
+		return 0, withCode(exitUsage, fmt.Errorf("%s is %s", printable(s), strings.TrimPrefix(err.Error(), "message: ")))
+	}
+	return id, nil
 }
 
 // printable makes others' words fit for a terminal: one line of bounded length, without control

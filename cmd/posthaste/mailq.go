@@ -8,8 +8,17 @@ import (
 	"time"
 
 	"github.com/posthaste-mta/posthaste/admin"
-	"github.com/posthaste-mta/posthaste/message"
 )
+
+// mailqCmd is `posthaste mailq`, for whom a link of that name is one too many.
+type mailqCmd struct {
+	Args []string `arg:"" optional:"" passthrough:"" help:"Flags, as for sendmail."`
+}
+
+// Run prints the queue.
+func (c *mailqCmd) Run(p process) error {
+	return (&sendmailCmd{Args: append([]string{"-bp"}, c.Args...)}).Run(p)
+}
 
 // printQueue is mailq, also sendmail -bp: Postfix's layout, which scripts read.
 func printQueue(p process, opt sendmailOptions) error {
@@ -28,8 +37,8 @@ func flushQueue(p process, opt sendmailOptions) error {
 	var f admin.Filter
 	switch opt.flush {
 	case 'I':
-		if _, err := message.ParseID(opt.flushMatch); err != nil {
-			return withCode(exitUsage, err)
+		if _, err := messageID(opt.flushMatch); err != nil {
+			return err
 		}
 		f.IDs = []string{strings.ToLower(opt.flushMatch)}
 	case 'R':

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/posthaste-mta/posthaste/admin"
-	"github.com/posthaste-mta/posthaste/message"
 )
 
 // queueListCmd is `posthaste queue list`.
@@ -120,8 +119,8 @@ type queueShowCmd struct {
 
 // Run shows.
 func (c *queueShowCmd) Run(p process) error {
-	if _, err := message.ParseID(c.ID); err != nil {
-		return withCode(exitUsage, err)
+	if _, err := messageID(c.ID); err != nil {
+		return err
 	}
 	return c.ask(func(ctx context.Context, daemon *admin.Client) error {
 		found := false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/posthaste-mta/posthaste/admin"
 	"github.com/posthaste-mta/posthaste/message"
@@ -42,7 +43,7 @@ func (c *resolveCmd) Run(p process) error {
 func (c *resolveCmd) withoutDaemon(p process) error {
 	domain, err := message.ParseDomain(c.Domain, true)
 	if err != nil {
-		return withCode(exitUsage, err)
+		return withCode(exitUsage, fmt.Errorf("%s is no domain: %s", printable(c.Domain), strings.TrimPrefix(err.Error(), message.ErrBadAddress.Error()+": ")))
 	}
 	cfg, err := c.config()
 	if err != nil {

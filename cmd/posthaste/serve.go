@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -33,7 +36,10 @@ Examples:
 // Run serves.
 func (c *serveCmd) Run(p process) error {
 	cfg, _, err := LoadConfig(c.Config)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && c.Config == defaultConfigFile:
+		return configError(fmt.Errorf("%w; name another with --config, or look around without one: posthaste up", err))
+	case err != nil:
 		return configError(err)
 	}
 	log, err := newLogger(cfg)

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/posthaste-mta/posthaste/admin"
-	"github.com/posthaste-mta/posthaste/message"
 )
 
 // traceCmd is `posthaste trace`.
@@ -24,9 +23,9 @@ Example:
 
 // Run traces.
 func (c *traceCmd) Run(p process) error {
-	id, err := message.ParseID(c.ID)
+	id, err := messageID(c.ID)
 	if err != nil {
-		return withCode(exitUsage, err)
+		return err
 	}
 	return c.ask(func(ctx context.Context, daemon *admin.Client) error {
 		return daemon.Trace(ctx, p.stdout, id)
