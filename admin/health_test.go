@@ -127,6 +127,7 @@ func fakeSources(t *testing.T) Sources {
 		Events:  events,
 		Relay: func() relay.Metrics {
 			return relay.Metrics{OpenConnections: 5, IdleConnections: 2, Lanes: 3, Connections: 7, ConnectFailures: 1,
+				ContentBytes: 4096, ContentWaiting: 1,
 				TLSSessions: [relay.NumTLSLevels]uint64{1, 6, 0}}
 		},
 		Queue: func() queue.Metrics {

@@ -22,6 +22,10 @@ func relayFamilies() []family {
 					out.count(n, relay.TLSLevel(level).String())
 				}
 			}),
+		gauge("delivery_content_bytes", "Content in delivery, as delivery.memory bounds it.", nil,
+			func(s *snapshot, out *output) { out.value(float64(s.relay.ContentBytes)) }),
+		gauge("delivery_content_waiting", "Messages that wait until there is memory for their content.", nil,
+			func(s *snapshot, out *output) { out.value(float64(s.relay.ContentWaiting)) }),
 		counter("lane_suspensions_total", "Times a lane began to wait because its site did not answer.", nil,
 			func(s *snapshot, out *output) { out.count(s.relay.Suspensions) }),
 		counter("lease_errors_total", "Times the queue could not lend mail.", nil,

@@ -136,6 +136,10 @@ func (l *Lease) Content() ([]byte, error) {
 	return nil, err
 }
 
+// DropContent forgets the content, which the next call of Content reads again. A lease that only waits to be settled
+// holds no memory for it then.
+func (l *Lease) DropContent() { l.content = nil }
+
 func (q *Queue) readContent(id message.ID) ([]byte, error) {
 	done, err := q.reading()
 	if err != nil {

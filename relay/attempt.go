@@ -17,6 +17,7 @@ import (
 type attempt struct {
 	lease    *queue.Lease
 	content  []byte
+	memory   claim // for content
 	facts    *peerFacts
 	statuses []message.Status // parallel to lease.Recipients; Code 0 while nothing is known
 	commands []string         // the command that each status answered; "" for our own

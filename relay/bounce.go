@@ -74,6 +74,11 @@ func (r *Relay) addReport(p *Policy, kind message.ReportKind, rcpts []message.Re
 		r.metrics.reportsWithheld.Add(1)
 		return
 	}
+	if a.content == nil { // it was not sent, and so has no memory of its own: one at a time
+		r.reading.Lock()
+		defer r.reading.Unlock()
+		defer a.lease.DropContent()
+	}
 	content, err := a.lease.Content()
 	if err != nil {
 		// The sender must hear of the failure all the same; the report goes without the original.

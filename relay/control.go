@@ -83,19 +83,33 @@ func (r *Relay) endMatching(ctx context.Context, f queue.Filter, result message.
 			r.release(leases)
 			return total, err
 		}
-		var batch batch
-		ended := int64(0)
-		for _, lease := range leases {
-			o, n := r.endLease(lease, f, result, status)
-			ended += n
-			batch.add(&o)
+		ended, err := r.endLeases(leases, f, result, status)
+		total.Recipients += ended
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// endLeases ends what matches f of leases, in as many batches as the reports about it need. What an error leaves
+// is released.
+func (r *Relay) endLeases(leases []*queue.Lease, f queue.Filter, result message.Result, status message.Status) (int64, error) {
+	var batch batch
+	var ended, recorded int64
+	for i, lease := range leases {
+		o, n := r.endLease(lease, f, result, status)
+		ended += n
+		if batch.add(&o); i < len(leases)-1 && !batch.full() {
+			continue
 		}
 		if err := r.record.commit(&batch); err != nil {
 			r.release(leases)
-			return total, err
+			return recorded, err
 		}
-		total.Recipients += ended
+		recorded = ended
+		batch.reset()
 	}
+	return recorded, nil
 }
 
 func (r *Relay) release(leases []*queue.Lease) {

@@ -88,10 +88,6 @@ func (w *worker) spent() bool {
 
 // following makes the next transaction: of the rest of a lease, or of a new one. nil means that there is
 // nothing to send on this connection now. Only if mayWait is set it waits for the site's rate.
-//
-// Content with 8-bit characters goes out as it is, also to a host that does not offer 8BITMIME. RFC 6152 3 wants it
-// converted or returned then. Converting would break the signatures that mail carries today, returning would bounce
-// mail that such hosts, by experience, take and pass on unharmed.
 func (w *worker) following(mayWait bool) *delivery {
 	if w.rest == nil {
 		if w.spent() {
@@ -123,21 +119,26 @@ func (w *worker) following(mayWait bool) *delivery {
 // lease takes the next due mail of the lane, within the site's rate.
 func (w *worker) lease(mayWait bool) *attempt {
 	r := w.lane.relay
+	for lease, memory := w.lane.takeAdmitted(); lease != nil; lease, memory = w.lane.takeAdmitted() {
+		if a, err := w.begin(lease, memory); err == nil && !w.unfit(a) {
+			return a
+		}
+	}
 	if !w.lane.pace(mayWait) {
 		return nil
 	}
 	for r.leasing.Err() == nil {
-		lease, err := w.lane.take()
+		lease, memory, err := w.lane.take()
 		if err == nil && lease == nil {
 			w.lane.refund()
 			return nil
 		}
 		var a *attempt
 		if err == nil {
-			a, err = w.begin(lease)
+			a, err = w.begin(lease, memory)
 		}
 		switch {
-		case err == nil && !w.insecure(a):
+		case err == nil && !w.unfit(a):
 			return a
 		case err == nil, errors.Is(err, queue.ErrDamaged):
 			continue // that message alone
@@ -151,9 +152,10 @@ func (w *worker) lease(mayWait bool) *attempt {
 }
 
 // begin makes an attempt of a lease. If its content cannot be read the lease has ended.
-func (w *worker) begin(lease *queue.Lease) (*attempt, error) {
+func (w *worker) begin(lease *queue.Lease, memory claim) (*attempt, error) {
 	content, err := lease.Content()
 	if err != nil {
+		w.lane.relay.memory.give(memory)
 		w.lane.relay.leaseFailed(lease.Domain, err)
 		w.lane.relay.queue.Release(lease) // does nothing for what was put aside as damaged
 		return nil, err
@@ -163,9 +165,12 @@ func (w *worker) begin(lease *queue.Lease) (*attempt, error) {
 		facts = w.peer.again
 	}
 	a := newAttempt(lease, facts)
-	a.content, a.traced = content, w.lane.relay.policy.Load().Detail
+	a.content, a.memory, a.traced = content, memory, w.lane.relay.policy.Load().Detail
 	return a, nil
 }
+
+// unfit ends an attempt whose message this connection cannot carry.
+func (w *worker) unfit(a *attempt) bool { return w.insecure(a) || w.tooWide(a) }
 
 // insecure ends an attempt whose message demands TLS with a verified certificate (REQUIRETLS, RFC 8689 4.2.1)
 // on a connection that has none. It bounces: nothing says that the site will have one tomorrow, and the sender
@@ -192,7 +197,7 @@ func (w *worker) send(ctx context.Context, d *delivery) bool {
 			}
 			return nil
 		})
-		w.flight = w.flight[1:]
+		w.landed()
 		w.outOfStep(d, &result)
 		w.conclude(d, &result)
 		if result.Err != nil {
@@ -206,9 +211,16 @@ func (w *worker) send(ctx context.Context, d *delivery) bool {
 	}
 }
 
+// landed takes the first transaction out of flight.
+func (w *worker) landed() {
+	w.flight[0] = nil
+	w.flight = w.flight[1:]
+}
+
 // conclude notes the replies to one transaction, and finishes its attempt when that was the last of it.
 func (w *worker) conclude(d *delivery, result *smtp.Result) {
 	a := d.attempt
+	d.tx.Content = nil // the client may keep the rest for a while
 	a.note(d.first, result)
 	w.peer.useful = w.peer.useful || result.Err == nil
 	if result.Err != nil && w.rest == a {

@@ -32,7 +32,10 @@ type lane struct {
 	routeTook time.Duration
 	ring      []*laneDomain // domains with due mail, served in turn
 	cursor    int
-	idle      []*worker // connected, waiting for mail; the last one in is the first one out
+	// shelved is leased mail that waits for memory; admitted counts that which has got it.
+	shelved  []*shelved
+	admitted int
+	idle     []*worker // connected, waiting for mail; the last one in is the first one out
 	// workers counts all; opening those among them that have no connection yet.
 	workers, opening int
 	nextStart        time.Time // when the next message may start under MessagesPerSecond
@@ -99,9 +102,23 @@ func (l *lane) offer(d *laneDomain) {
 	l.staff()
 }
 
-// take leases the next due mail of the lane's domains in turn; nil means there is none, or an error that
-// the caller rests after.
-func (l *lane) take() (*queue.Lease, error) {
+// take leases the next due mail for which there is memory; nil means there is none, or an error that the caller
+// rests after.
+func (l *lane) take() (*queue.Lease, claim, error) {
+	for {
+		lease, err := l.lease()
+		if lease == nil {
+			return nil, claim{}, err
+		}
+		if c, ok := l.relay.memory.take(lease.Envelope.Size); ok {
+			return lease, c, nil
+		}
+		l.shelve(lease)
+	}
+}
+
+// lease leases the next due mail of the lane's domains in turn.
+func (l *lane) lease() (*queue.Lease, error) {
 	for l.relay.leasing.Err() == nil {
 		d, offers := l.next()
 		if d == nil {
@@ -132,7 +149,7 @@ func (l *lane) take() (*queue.Lease, error) {
 func (l *lane) next() (*laneDomain, uint) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.ring) > 0 {
+	for len(l.ring) > 0 && !l.full() {
 		if l.cursor >= len(l.ring) {
 			l.cursor = 0
 		}

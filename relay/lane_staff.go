@@ -18,8 +18,14 @@ const (
 //
 // REQUIRES l.mu.
 func (l *lane) staff() {
-	if len(l.ring) == 0 || l.relay.leasing.Err() != nil || l.pacing > 0 {
+	if l.relay.leasing.Err() != nil {
+		return
+	}
+	if l.pacing > 0 && l.admitted == 0 {
 		return // who waits for the rate takes what is there, and asks again
+	}
+	if !l.hasMail() && (len(l.shelved) == 0 || !time.Now().Before(l.suspendedUntil)) {
+		return
 	}
 	if n := len(l.idle); n > 0 {
 		w := l.idle[n-1]
@@ -115,7 +121,7 @@ func (l *lane) wait(w *worker, idle time.Duration) bool {
 		l.mu.Unlock()
 		return false
 	}
-	if len(l.ring) > 0 {
+	if l.hasMail() {
 		l.mu.Unlock()
 		return true
 	}

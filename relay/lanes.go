@@ -83,6 +83,7 @@ func (t *laneTable) forget(d *laneDomain) {
 	}
 	delete(t.domains, d.name)
 	delete(d.lane.known, d.name)
+	d.lane.releaseShelved(d.name)
 	if len(d.lane.known) == 0 {
 		d.lane.desert()
 	}
@@ -101,7 +102,7 @@ func (t *laneTable) retireLocked(l *lane) {
 	defer l.mu.Unlock()
 	now := time.Now()
 	switch {
-	case l.workers > 0, l.draining, l.inLine, len(l.ring) > 0, t.lanes[l.key] != l:
+	case l.workers > 0, l.draining, l.inLine, len(l.ring) > 0, len(l.shelved) > 0, t.lanes[l.key] != l:
 		return
 	case now.Before(l.suspendedUntil), l.owes(now):
 		return // else the next mail would not know
@@ -143,6 +144,15 @@ func (t *laneTable) wakeAll() {
 		l.mu.Lock()
 		l.wakeIdle()
 		l.mu.Unlock()
+	}
+}
+
+// releaseShelved gives back the mail of all lanes that waits for memory: no more is sent, or it is to be routed anew.
+func (t *laneTable) releaseShelved() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.lanes {
+		l.releaseShelved("")
 	}
 }
 

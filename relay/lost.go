@@ -21,7 +21,7 @@ func (w *worker) died(ctx context.Context, first *smtp.Result) {
 	w.peer.useful = w.peer.useful || first.Sent // one message is deferred; the others may get on without it
 	for len(w.flight) > 0 {
 		d := w.flight[0]
-		w.flight = w.flight[1:]
+		w.landed()
 		result := w.peer.client.Send(ctx, &d.tx, nil)
 		if result.Err == nil {
 			result.Err = first.Err

@@ -15,6 +15,9 @@ type Metrics struct {
 
 	OpenConnections, IdleConnections int // gauges; idle ones are open too
 	Lanes, SuspendedLanes            int // gauges
+
+	ContentBytes   int64 // gauge: content in delivery, as Config.Memory bounds it
+	ContentWaiting int   // gauge: messages that wait until there is memory for theirs
 }
 
 // TLSLevel says how well a connection is secured.
@@ -51,6 +54,7 @@ func (r *Relay) Metrics() Metrics {
 		m.TLSSessions[i] = c.tls[i].Load()
 	}
 	m.OpenConnections, m.IdleConnections = r.slots.used()
+	m.ContentBytes, m.ContentWaiting = r.memory.used()
 	m.Lanes, m.SuspendedLanes = r.lanes.count()
 	return m
 }

@@ -13,7 +13,9 @@ import (
 // finish decides what the replies of an attempt mean and hands the outcome to the recorder. It is the only
 // way out of an attempt that was made.
 func (r *Relay) finish(a *attempt) {
-	r.record.add(r.decide(a))
+	o := r.decide(a)
+	r.unload(a)
+	r.record.add(o)
 }
 
 // giveBack ends an attempt that says nothing about the recipients without a status: they are due as before, and
@@ -25,7 +27,16 @@ func (r *Relay) giveBack(a *attempt) {
 			return
 		}
 	}
+	r.unload(a)
 	r.queue.Release(a.lease)
+}
+
+// unload forgets the content of an attempt, which lives on until it is recorded, and gives back the memory.
+func (r *Relay) unload(a *attempt) {
+	a.content = nil
+	a.lease.DropContent()
+	r.memory.give(a.memory)
+	a.memory = claim{}
 }
 
 // outcome is what is to be recorded of one attempt: a settlement and the events that tell of it.
@@ -33,6 +44,18 @@ type outcome struct {
 	settlement queue.Settlement
 	events     []Event
 	results    [message.NumResults]int // how many recipients got which
+}
+
+// weight is what an outcome counts for in the recorder's backlog, in bytes: 0 if it is small.
+func (o *outcome) weight() int64 {
+	n := int64(len(o.events)) * eventBytes
+	for i := range o.settlement.Reports {
+		n += int64(len(o.settlement.Reports[i].Content))
+	}
+	if n <= recordSmall {
+		return 0
+	}
+	return min(n, recordBacklogBytes)
 }
 
 // decide turns the replies of one attempt into results (RFC 5321 4.2.1): 2yz delivered, 5yz bounced, all

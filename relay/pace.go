@@ -29,7 +29,7 @@ func (l *lane) pace(mayWait bool) bool {
 func (l *lane) reserveStart(mayWait bool) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.ring) == 0 {
+	if len(l.ring) == 0 || l.full() {
 		return 0, false
 	}
 	now := time.Now()

@@ -7,14 +7,22 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/posthaste-mta/posthaste/queue"
 )
 
-// Bounds of what is gathered into one settlement of the queue.
+// Bounds of the outcomes that wait, and of what is gathered into one settlement of the queue: by number, and by
+// what their reports and events hold. One outcome alone may be larger.
 const (
-	recordBacklog = 512
-	recordBatch   = 512
+	recordBacklog      = 512
+	recordBacklogBytes = 16 << 20
+	recordBatch        = 512
+	recordBatchBytes   = 4 << 20
+	// recordSmall is what an outcome may hold that counts by number alone, as nearly all do.
+	recordSmall = 4 << 10
+	// eventBytes is about what an event of a delivery holds.
+	eventBytes = 1 << 10
 )
 
 // recorder writes outcomes: first all events of a batch to the event log, then the batch to the queue. In
@@ -26,20 +34,27 @@ const (
 type recorder struct {
 	relay *Relay
 	in    chan outcome
+	large *semaphore.Weighted // bytes of the larger outcomes that are not recorded
 	once  sync.Once
-	done  chan struct{} // closed when run has returned
+	done  context.Context // ends when run has returned
+	end   context.CancelFunc
 }
 
 func newRecorder(r *Relay) *recorder {
-	return &recorder{relay: r, in: make(chan outcome, recordBacklog), done: make(chan struct{})}
+	c := &recorder{relay: r, in: make(chan outcome, recordBacklog), large: semaphore.NewWeighted(recordBacklogBytes)}
+	c.done, c.end = context.WithCancel(context.Background())
+	return c
 }
 
 // add hands over an outcome. After the recorder has failed it is thrown away: the mail is then still
 // in the queue and will be tried again.
 func (c *recorder) add(o outcome) {
+	if n := o.weight(); n > 0 && c.large.Acquire(c.done, n) != nil {
+		return
+	}
 	select {
 	case c.in <- o:
-	case <-c.done:
+	case <-c.done.Done():
 	}
 }
 
@@ -48,12 +63,12 @@ func (c *recorder) close() { c.once.Do(func() { close(c.in) }) }
 
 // run records until close. It returns early when an outcome cannot be recorded.
 func (c *recorder) run() error {
-	defer close(c.done)
+	defer c.end()
 	var batch batch
 	for first := range c.in {
 		batch.add(&first)
 	gather:
-		for len(batch.settlements) < recordBatch {
+		for !batch.full() {
 			select {
 			case o, ok := <-c.in:
 				if !ok {
@@ -67,6 +82,7 @@ func (c *recorder) run() error {
 		if err := c.commit(&batch); err != nil {
 			return err
 		}
+		c.large.Release(batch.weight)
 		batch.reset()
 	}
 	return nil
@@ -76,18 +92,23 @@ func (c *recorder) run() error {
 type batch struct {
 	events      []Event
 	settlements []queue.Settlement
+	weight      int64
 }
 
 func (b *batch) add(o *outcome) {
 	b.events = append(b.events, o.events...)
 	b.settlements = append(b.settlements, o.settlement)
+	b.weight += o.weight()
 }
+
+// full tells that nothing more should be added.
+func (b *batch) full() bool { return len(b.settlements) >= recordBatch || b.weight >= recordBatchBytes }
 
 // reset empties the batch and keeps its memory: neither log nor queue hold on to what they were given.
 func (b *batch) reset() {
 	clear(b.events)
 	clear(b.settlements)
-	b.events, b.settlements = b.events[:0], b.settlements[:0]
+	b.events, b.settlements, b.weight = b.events[:0], b.settlements[:0], 0
 }
 
 // commit records a batch and returns when it is durable. A full disk under the event log is waited out; delivery

@@ -7,7 +7,7 @@
 //     which site receives for it, and the domain is attached to that site's lane.
 //  3. lane.go: a lane owns the connections of one source to one site, and hands each the next due mail of its
 //     domains in turn. lane_staff.go opens them by demand, up to the limits of the site; suspend.go leaves a
-//     site alone that does not serve us.
+//     site alone that does not serve us; lane_memory.go has mail wait for which there is no memory.
 //  4. connect.go: a connection tries the site's hosts in order and sets up TLS; what it
 //     learns of a host is kept in hosts.go.
 //  5. deliver.go: a connection leases mail from the queue and sends it, the next transaction in
@@ -61,6 +61,8 @@ type Config struct {
 	Client   smtp.ClientConfig
 	// MaxConnections bounds the open connections over all lanes; default 2,000.
 	MaxConnections int
+	// Memory bounds the content in delivery, in bytes; default DefaultMemory. Mail for which there is none waits.
+	Memory int64
 	// MaxResolving bounds how many domains wait for DNS at once; default 1,000.
 	MaxResolving int
 	// MaxHosts bounds how many hosts' quirks are remembered; default 20,000.
@@ -95,6 +97,8 @@ type Relay struct {
 	hosts   *hostMemory
 	storm   *stormGuard
 	slots   *slots
+	memory  *memory
+	reading sync.Mutex // held while content is read for a report of mail that is not in delivery
 	lanes   laneTable
 	lookups lookups
 	record  *recorder
@@ -111,6 +115,9 @@ type Relay struct {
 func New(cfg Config, p Policy) *Relay {
 	if cfg.MaxConnections == 0 {
 		cfg.MaxConnections = 2000
+	}
+	if cfg.Memory == 0 {
+		cfg.Memory = DefaultMemory
 	}
 	if cfg.MaxResolving == 0 {
 		cfg.MaxResolving = 1000
@@ -139,6 +146,7 @@ func New(cfg Config, p Policy) *Relay {
 		hosts:  newHostMemory(cfg.MaxHosts),
 		storm:  newStormGuard(),
 		slots:  newSlots(cfg.MaxConnections),
+		memory: newMemory(cfg.Memory),
 	}
 	r.lanes.init(r)
 	r.record = newRecorder(r)
@@ -156,6 +164,7 @@ func (r *Relay) SetPolicy(p Policy) {
 		p.MaxReceived = 100
 	}
 	r.policy.Store(&p)
+	r.lanes.releaseShelved()
 }
 
 // Run delivers until ctx ends, then drains: nothing new is leased, what is in flight has until drain has
@@ -189,6 +198,7 @@ func (r *Relay) Run(ctx context.Context, drain time.Duration) error {
 		<-finished
 	}
 	r.stopDelivery()
+	r.lanes.releaseShelved()
 	if recorded != nil {
 		r.record.close()
 		failed = <-recorded

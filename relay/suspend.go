@@ -46,7 +46,7 @@ func suspension(s *policy.Schedule, n int) time.Duration {
 func (l *lane) drain() {
 	for {
 		l.mu.Lock()
-		if len(l.ring) == 0 || l.relay.leasing.Err() != nil || !time.Now().Before(l.suspendedUntil) {
+		if len(l.ring)+len(l.shelved) == 0 || l.relay.leasing.Err() != nil || !time.Now().Before(l.suspendedUntil) {
 			l.draining = false
 			l.staff()
 			l.mu.Unlock()
@@ -60,7 +60,7 @@ func (l *lane) drain() {
 			l.reasonFacts = &told
 		}
 		l.mu.Unlock()
-		lease, err := l.take()
+		lease, err := l.takeAny()
 		switch {
 		case err != nil:
 			l.relay.rest()

@@ -72,6 +72,7 @@ type world struct {
 	hosts   map[netip.Addr]*worldHost
 
 	process, perConnection, perTransaction int
+	memory                                 int64
 	limits                                 []worldLimit
 
 	mu       sync.Mutex
@@ -110,6 +111,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		accepted: map[string]bool{}, ends: map[string][]Event{},
 	}
 	w.process = 1 + w.intn(12)
+	w.memory = []int64{0, 1 << 10, 5 << 10, 20 << 10}[w.intn(4)]
 	for site := range 1 + w.intn(6) {
 		w.addSite(fmt.Sprintf("site%d", site))
 	}
@@ -198,7 +200,7 @@ func (w *world) start() {
 	go w.follow(w.events.Subscribe(100_000))
 	w.relay = New(Config{
 		Hostname: "relay.test", Queue: w.queue, Router: w, Events: w.events, MaxConnections: w.process,
-		MaxResolving: 1 + w.intn(10),
+		Memory: w.memory, MaxResolving: 1 + w.intn(10),
 		Dial: func(_ context.Context, _ policy.Source, addr netip.AddrPort) (net.Conn, error) {
 			return w.dial(addr)
 		},
@@ -222,6 +224,9 @@ func (w *world) stop() {
 	w.cut = w.cut || took >= worldDrain
 	if n := w.openAll; n != 0 {
 		w.t.Errorf("%d connections are still open", n)
+	}
+	if bytes, waiting := w.relay.memory.used(); bytes != 0 || waiting != 0 {
+		w.t.Errorf("%d bytes of memory are still in use, and %d messages wait for some", bytes, waiting)
 	}
 	if err := errors.Join(w.events.Close(), w.queue.Close()); err != nil {
 		w.t.Error(err)
@@ -320,6 +325,12 @@ func (w *world) submit(n int) {
 		w.t.Fatal(err)
 	}
 	content := fmt.Sprintf("Subject: %d\r\n\r\n.\r\n%s\r\n", n, strings.Repeat("x", w.intn(3000)))
+	switch w.intn(10) {
+	case 0, 1:
+		content += "déjà vu\r\n"
+	case 2: // which cannot be converted
+		content = "Keywords: déjà vu\r\n" + content
+	}
 	var reply *gosmtp.SMTPError
 	if err := session.Data(smtp.NewBody([]byte(content))); !errors.As(err, &reply) || reply.Code != 250 {
 		w.t.Fatalf("not accepted: %v", err)

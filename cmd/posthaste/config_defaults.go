@@ -73,6 +73,7 @@ func defaultDelivery() Delivery {
 	return Delivery{
 		Port:                     25,
 		MaxConnections:           2000,
+		Memory:                   256 << 20,
 		Connections:              20,
 		MessagesPerConnection:    1000,
 		RecipientsPerTransaction: 100,

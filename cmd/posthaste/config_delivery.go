@@ -6,6 +6,8 @@ type Delivery struct {
 	Port int `toml:"port" min:"1" max:"65535"`
 	// MaxConnections is the most connections out of this process, over all sites.
 	MaxConnections int `toml:"max_connections" min:"1"`
+	// Memory bounds the content that is being sent, over all sites; beyond it mail waits its turn.
+	Memory Size `toml:"memory" min:"1MiB"`
 	// Pool is the pool of sources to connect from; "" lets the system choose the address.
 	Pool string `toml:"pool"`
 

@@ -74,7 +74,7 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 	}
 	d.relay = relay.New(relay.Config{
 		Hostname: cfg.Hostname, Queue: d.queue, Router: d.resolver, Events: d.events,
-		Log: log.Named("relay"), MaxConnections: cfg.Delivery.MaxConnections,
+		Log: log.Named("relay"), MaxConnections: cfg.Delivery.MaxConnections, Memory: int64(cfg.Delivery.Memory),
 	}, policy)
 	if err := d.openDoors(); err != nil {
 		return d, err
@@ -92,7 +92,7 @@ func tuneMemory(cfg *Config) {
 		debug.SetGCPercent(400)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(cfg.Queue.Memory) + int64(cfg.Limits.MessageMemory) + heapOnTop)
+		debug.SetMemoryLimit(int64(cfg.Queue.Memory+cfg.Limits.MessageMemory+cfg.Delivery.Memory) + heapOnTop)
 	}
 }
 
