@@ -47,9 +47,10 @@ type Point struct {
 
 // Disk is what the disk itself takes for an append and an fdatasync of a message's size.
 type Disk struct {
-	P50   float64 `json:"p50"`
-	P99   float64 `json:"p99"`
-	Ratio float64 `json:"ratio"` // p50 of the 250 over p50 of the append
+	P50      float64 `json:"p50"`
+	P99      float64 `json:"p99"`
+	AgainP50 float64 `json:"again_p50"` // where the file's blocks were written before
+	Ratio    float64 `json:"ratio"`     // p50 of the 250 over p50 of the append
 }
 
 // Backlog is what a queue costs that cannot be delivered, and how soon a restarted relay serves.
