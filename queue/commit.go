@@ -2,6 +2,7 @@ package queue
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -18,6 +19,11 @@ import (
 type request struct {
 	puts     []*incoming
 	outcomes []*outcome
+	note     []byte // kept with the outcomes, if not empty; noteID is set when it is durable
+	noteID   NoteID
+	drops    []NoteID
+	aside    []Note // damaged
+	unsynced bool   // need not be synced
 	bytes    int
 	err      error
 	done     chan struct{} // closed when err is set for good
@@ -64,6 +70,7 @@ type committer struct {
 
 	// Only the committer's goroutine uses these.
 	counters counters
+	notes    notes
 	live     map[message.ID]int
 	batch    *pebble.Batch
 	pending  []*request
@@ -158,12 +165,10 @@ func (c *committer) commit() {
 		c.set(countersKey(), c.counters.appendRecord(nil))
 	}
 	c.addMemos()
-	started := time.Now()
-	if err := c.store.Apply(c.batch, pebble.Sync); err != nil {
+	if err := c.apply(); err != nil {
 		c.store.fail(err)
 		return
 	}
-	c.stats.add(time.Since(started), len(c.pending), c.batch.Len())
 	if c.batch.Len() > 4*maxBatchBytes {
 		c.batch = c.store.NewBatchWithSize(maxBatchBytes / 8) // do not keep a giant's buffer
 	} else {
@@ -175,6 +180,19 @@ func (c *committer) commit() {
 		close(r.done)
 		c.pending[i] = nil
 	}
+}
+
+// apply writes the batch and syncs it, unless nobody needs that.
+func (c *committer) apply() error {
+	if len(c.pending) > 0 && !slices.ContainsFunc(c.pending, func(r *request) bool { return !r.unsynced }) {
+		return c.store.Apply(c.batch, pebble.NoSync)
+	}
+	started := time.Now()
+	if err := c.store.Apply(c.batch, pebble.Sync); err != nil {
+		return err
+	}
+	c.stats.add(time.Since(started), len(c.pending), c.batch.Len())
+	return nil
 }
 
 func (c *committer) set(key, value []byte) {
@@ -195,6 +213,7 @@ func (c *committer) build(r *request) error {
 			return err
 		}
 	}
+	c.buildNotes(r)
 	return nil
 }
 

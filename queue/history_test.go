@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -107,7 +108,8 @@ func (h *history) maybeFail(op errorfs.Op) error {
 
 func (h *history) open() error {
 	fs := errorfs.Wrap(h.disk, errorfs.InjectorFunc(h.maybeFail))
-	q, err := Open(Options{Dir: "queue", FS: fs, Memory: minMemory, Now: h.clock.now, RecipientsPerGroup: 2, MinFreeDisk: -1})
+	q, err := Open(Options{Dir: "queue", FS: fs, Memory: minMemory, Now: h.clock.now, RecipientsPerGroup: 2, MinFreeDisk: -1,
+		spareLog: int64(h.r.IntN(2)) * 50_000})
 	if err != nil {
 		return err
 	}
@@ -132,7 +134,7 @@ func (h *history) act() error {
 		return h.do(h.settle())
 	case n < 75:
 		h.release()
-		return h.memo()
+		return errors.Join(h.memo(), h.dropNotes())
 	case n < 80:
 		h.clock.pass(time.Duration(h.r.IntN(3000)) * time.Millisecond)
 	case n < 88:
@@ -167,7 +169,8 @@ func (h *history) do(s *step, run func() error) error {
 	switch {
 	case err == nil:
 		h.m.apply(s)
-		if len(s.after) > 0 { // what was set before this batch is as durable as the batch
+		if len(s.after) > 0 || s.note != "" {
+			clear(h.m.dropped) // what was set before this batch is as durable as the batch
 			for key, told := range before {
 				h.memos[key] = told[len(told)-1:]
 			}
@@ -226,7 +229,40 @@ func (h *history) settle() (*step, func() error) {
 	}
 	q := h.q
 	settlements, s := settleStep(h.r, q, h.m, leases, h.clock.us.Load())
-	return s, func() error { return q.Settle(context.Background(), settlements) }
+	if h.r.IntN(2) == 0 {
+		s.note = strings.Repeat(fmt.Sprint(h.r.Uint64(), " "), 1+h.r.IntN(50))
+	}
+	return s, func() error {
+		id, err := q.SettleNoted(context.Background(), settlements, []byte(s.note))
+		if err == nil && (id == 0) != (s.note == "") {
+			err = fmt.Errorf("note %d for %q", id, s.note)
+		}
+		return err
+	}
+}
+
+// dropNotes drops some, which is not durable at once.
+func (h *history) dropNotes() error {
+	notes, err := allNotes(h.q)
+	if errors.Is(err, ErrFailed) {
+		return h.restart(false)
+	}
+	if err != nil {
+		return err
+	}
+	var ids []NoteID
+	for text, id := range notes {
+		if h.r.IntN(2) == 0 {
+			ids = append(ids, id)
+			delete(h.m.notes, text)
+			h.m.dropped[text] = true
+		}
+	}
+	err = h.q.DropNotes(context.Background(), ids)
+	if errors.Is(err, ErrFailed) {
+		return h.restart(false)
+	}
+	return err
 }
 
 func (h *history) release() {
@@ -348,6 +384,28 @@ func (h *history) crashUnderWay() error {
 	return h.restartOn(disk, false)
 }
 
+// checkNotes is called after a restart: all notes that there are were left by earlier processes, and a dropped one
+// comes back only by a crash.
+func (h *history) checkNotes(orderly bool) (map[string]NoteID, error) {
+	notes, err := allNotes(h.q)
+	if err != nil {
+		return nil, err
+	}
+	left, err := h.q.Notes(context.Background())
+	if err != nil || len(left) != len(notes) {
+		return nil, fmt.Errorf("%d of %d notes are left by earlier processes: %v", len(left), len(notes), err)
+	}
+	for text := range h.m.dropped {
+		if _, back := notes[text]; back && orderly {
+			return nil, fmt.Errorf("note %q came back", text)
+		} else if back {
+			h.m.notes[text] = true
+		}
+	}
+	clear(h.m.dropped)
+	return notes, nil
+}
+
 // memo sets or drops one, which needs no batch of its own and gets none.
 func (h *history) memo() error {
 	key, value := fmt.Sprintf("m%d", h.r.IntN(4)), ""
@@ -425,8 +483,12 @@ func (h *history) restartOn(disk *vfs.MemFS, orderly bool) error {
 	if err != nil {
 		return err
 	}
+	notes, err := h.checkNotes(orderly)
+	if err != nil {
+		return err
+	}
 	for _, s := range h.doubt {
-		if err := h.m.resolve(s, seen); err != nil {
+		if err := h.m.resolve(s, seen, notes); err != nil {
 			return err
 		}
 	}

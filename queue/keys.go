@@ -18,6 +18,7 @@ const (
 	spaceHeld     = 'h' // h place: a group that an operator holds
 	spaceMemo     = 'm' // m key: a memo
 	spaceCounters = 'n' // n: the counters
+	spaceNote     = 'o' // o number: a note of a settlement
 	spaceAside    = 'q' // q key: a damaged record, put aside
 	spaceSchedule = 's' // s place: a group waiting for its due time
 )

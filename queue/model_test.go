@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -18,6 +19,9 @@ type model struct {
 	contents map[message.ID]string
 	accepted int64
 	ended    [message.NumResults]int64
+	notes    map[string]bool // by their text, which none shares with another
+	// dropped notes are gone, but a crash may bring them back until a batch has been synced.
+	dropped map[string]bool
 }
 
 // address is a recipient of a message.
@@ -42,6 +46,7 @@ type step struct {
 	contents map[message.ID]string
 	accepted int64
 	ended    [message.NumResults]int64
+	note     string
 }
 
 func newStep(what string) *step {
@@ -49,7 +54,7 @@ func newStep(what string) *step {
 }
 
 func newModel() *model {
-	return &model{now: map[address]standing{}, contents: map[message.ID]string{}}
+	return &model{now: map[address]standing{}, contents: map[message.ID]string{}, notes: map[string]bool{}, dropped: map[string]bool{}}
 }
 
 // apply takes in a step that happened.
@@ -66,10 +71,14 @@ func (m *model) apply(s *step) {
 	for i, n := range s.ended {
 		m.ended[i] += n
 	}
+	if s.note != "" {
+		m.notes[s.note] = true
+	}
 }
 
 // resolve decides from what is seen whether a step in doubt happened.
-func (m *model) resolve(s *step, seen map[address]standing) error {
+func (m *model) resolve(s *step, seen map[address]standing, notes map[string]NoteID) error {
+	_, noted := notes[s.note]
 	same := func(want map[address]standing) bool {
 		for a, st := range want {
 			if seen[a] != st {
@@ -78,14 +87,14 @@ func (m *model) resolve(s *step, seen map[address]standing) error {
 		}
 		return true
 	}
-	if same(s.after) {
+	if same(s.after) && noted == (s.note != "") {
 		m.apply(s)
 		return nil
 	}
-	if same(s.before) {
+	if same(s.before) && !noted {
 		return nil
 	}
-	return fmt.Errorf("%s happened in part: before %v, after %v, seen %v", s.what, s.before, s.after, seen)
+	return fmt.Errorf("%s happened in part: before %v, after %v, seen %v, its note: %v", s.what, s.before, s.after, seen, noted)
 }
 
 // look reads everything that is queued, and every content of it.
@@ -115,6 +124,16 @@ func look(q *Queue) (map[address]standing, map[message.ID]string, error) {
 	return seen, contents, nil
 }
 
+// allNotes reads the notes of this process and those left by earlier ones.
+func allNotes(q *Queue) (map[string]NoteID, error) {
+	left, err := q.notesBelow(context.Background(), math.MaxUint64)
+	notes := map[string]NoteID{}
+	for _, n := range left {
+		notes[string(n.Text)] = n.ID
+	}
+	return notes, err
+}
+
 // senderOf ties a message's envelope to its content.
 func senderOf(_ message.ID, content string) string {
 	return fmt.Sprintf("%d@sender.test", len(content))
@@ -137,6 +156,18 @@ func (m *model) compare(q *Queue) error {
 	for a := range seen {
 		if _, ok := m.now[a]; !ok {
 			return fmt.Errorf("%v is queued and should not be", a)
+		}
+	}
+	notes, err := allNotes(q)
+	if err != nil {
+		return err
+	}
+	if len(notes) != len(m.notes) {
+		return fmt.Errorf("%d notes, the model has %d", len(notes), len(m.notes))
+	}
+	for text := range m.notes {
+		if _, ok := notes[text]; !ok {
+			return fmt.Errorf("note %q is missing", text)
 		}
 	}
 	audit, err := q.Audit(context.Background())

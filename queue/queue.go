@@ -81,13 +81,17 @@ func Open(o Options) (*Queue, error) {
 	if err != nil {
 		return nil, errors.Join(err, q.store.close())
 	}
+	notes, err := startNotes(q.store, micros(q.now()))
+	if err != nil {
+		return nil, errors.Join(err, q.store.close())
+	}
 	q.ids.StartAfter(counters.lastID)
 	q.gauge.set(counters)
 	q.sched = newSchedule(func() int64 { return micros(q.now()) }, b.windows, b.contents, o.Weights)
 	q.sched.read = q.read
 	q.committer = &committer{
 		store: q.store, sched: q.sched, log: q.log, stats: &q.stats, publish: q.gauge.set,
-		counters: counters, live: make(map[message.ID]int), memos: memos,
+		counters: counters, live: make(map[message.ID]int), memos: memos, notes: notes,
 		requests: make(chan *request, maxBatchRequests),
 		stop:     make(chan struct{}), ended: make(chan struct{}),
 	}

@@ -39,7 +39,12 @@ var errEnded = errors.New("queue: the lease has ended")
 // Settle records what became of leases, all in one batch, and returns when it is on stable storage.
 // On an error that is not ErrFailed or ErrClosed nothing was recorded and the leases are still out.
 func (q *Queue) Settle(ctx context.Context, settlements []Settlement) error {
-	r := &request{}
+	return q.settle(ctx, settlements, &request{})
+}
+
+// settle adds the settlements to r and has it written.
+func (q *Queue) settle(ctx context.Context, settlements []Settlement, r *request) error {
+	r.bytes += len(r.note)
 	for i := range settlements {
 		if err := q.prepare(r, &settlements[i]); err != nil {
 			return err

@@ -70,7 +70,8 @@ func (v *verifier) all(ctx context.Context) error {
 		check func(*walk)
 	}{
 		{spaceContent, v.content}, {spaceEnvelope, v.envelope}, {spaceLive, v.live},
-		{spaceHeld, v.place}, {spaceSchedule, v.place}, {spaceAside, func(*walk) { v.aside++ }}, {spaceMemo, v.memo},
+		{spaceHeld, v.place}, {spaceSchedule, v.place}, {spaceAside, v.putAside}, {spaceMemo, v.memo},
+		{spaceNote, v.note},
 	}
 	for _, s := range spaces {
 		if err := v.space(ctx, s.space, s.check); err != nil {
@@ -126,6 +127,23 @@ func (v *verifier) memo(w *walk) {
 	}
 	if err != nil {
 		v.report.problem("memo: %v", err)
+	}
+}
+
+func (v *verifier) note(w *walk) {
+	value, err := w.value()
+	if err == nil {
+		_, err = openRecord(w.it.Key(), value)
+	}
+	if err != nil {
+		v.report.problem("note: %v", err)
+	}
+}
+
+// putAside counts damaged groups; a damaged note has no message to keep.
+func (v *verifier) putAside(w *walk) {
+	if key := w.it.Key(); len(key) < 2 || key[1] != spaceNote {
+		v.aside++
 	}
 }
 
