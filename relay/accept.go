@@ -23,6 +23,9 @@ func (r *Relay) accept(s *session, body []byte) (message.ID, error) {
 	env.ID = r.queue.NewID()
 	env.ArrivedAt = now
 	env.MessageID = string(header.MessageID)
+	if env.Body == message.Body7Bit && (header.Has8Bit || message.Has8Bit(body[header.End:])) {
+		env.Body = message.Body8Bit // not declared (RFC 6152 3); nobody need look again
+	}
 	env.Tenant, env.Class = s.intake.Tenant, s.intake.Class
 	env.Origin = message.Origin{
 		Listener: s.info.Listener, Protocol: s.info.Protocol(), HELO: s.info.HELO,

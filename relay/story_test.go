@@ -246,6 +246,10 @@ func (s *story) setPolicy(settings []string) {
 			if err := s.limits.TLS.UnmarshalText([]byte(v)); err != nil {
 				s.t.Fatal(err)
 			}
+		case "eightbit":
+			if err := s.limits.EightBit.UnmarshalText([]byte(v)); err != nil {
+				s.t.Fatal(err)
+			}
 		case "rate":
 			s.limits.MessagesPerSecond = float64(n(v))
 		case "bounces-per-hour":

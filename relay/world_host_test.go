@@ -8,11 +8,13 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/smtp/smtptest"
 )
 
@@ -141,6 +143,9 @@ func (s *worldSession) command(line string) bool {
 			w.wrong("%v: MAIL within a transaction", h.addr)
 		}
 		s.open, s.rcpts = true, nil
+		if strings.Contains(rest, "BODY=") && !slices.Contains(h.Extensions, "8BITMIME") {
+			w.wrong("%v was told %s", h.addr, rest)
+		}
 		s.from = between(rest)
 		return s.say("250 2.1.0 Ok")
 	case "RCPT":
@@ -259,6 +264,9 @@ func (w *world) took(s *worldSession, content string, told bool) {
 	defer w.mu.Unlock()
 	if len(s.rcpts) > w.perTransaction {
 		w.wrongLocked("%d recipients in one transaction", len(s.rcpts))
+	}
+	if message.Has8Bit([]byte(content)) && !slices.Contains(s.host.Extensions, "8BITMIME") {
+		w.wrongLocked("%v was given 8-bit content", s.host.addr)
 	}
 	for _, r := range s.rcpts {
 		if told {
