@@ -317,3 +317,16 @@ func TestRecorderBacklogIsBoundedInBytes(t *testing.T) {
 		c.add(large(recordBacklogBytes))
 	})
 }
+
+// BenchmarkMemory is what a small message pays for the bound, while nobody waits.
+func BenchmarkMemory(b *testing.B) {
+	m := newMemory(DefaultMemory)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if c, ok := m.take(4096); ok {
+				m.give(c)
+			}
+		}
+	})
+}
