@@ -39,7 +39,7 @@ const (
 // A DKIM signature over a body that is converted no longer verifies.
 //
 // The error is an Unconvertible. The time is linear in the length of content, and what is returned is not longer than
-// 1.4 times that and a field for each part.
+// 1.5 times that and a field for each part.
 func ToSevenBit(content []byte) ([]byte, error) {
 	if !Has8Bit(content) {
 		return content, nil

@@ -6,8 +6,8 @@ import "encoding/base64"
 // clearly shorter.
 func textEncoding(text []byte) string {
 	escapes := 0
-	for _, c := range text {
-		if !literal[c] {
+	for i := range text {
+		if escaped(text, i) {
 			escapes++
 		}
 	}
@@ -43,10 +43,9 @@ func appendQuotedPrintable(out, text []byte) []byte {
 			i += 2
 			continue
 		}
-		plain := literal[c] && c != '\r' && c != '\n' && !(isBlank(c) && atLineEnd(text[i+1:]))
-		need := 3
-		if plain {
-			need = 1
+		plain, need := true, 1
+		if escaped(text, i) {
+			plain, need = false, 3
 		}
 		if used+need >= encodedLine { // the last place is for the "=" of a soft line break
 			out, used = append(out, "=\r\n"...), 0
@@ -63,6 +62,25 @@ func appendQuotedPrintable(out, text []byte) []byte {
 		i++
 	}
 	return out
+}
+
+// escaped tells whether quoted-printable writes text[i] as an escape, wherever its lines are cut.
+func escaped(text []byte, i int) bool {
+	switch c := text[i]; {
+	case !literal[c]:
+		return true
+	case c > '-': // as nearly all are
+		return false
+	case isBlank(c):
+		return atLineEnd(text[i+1:])
+	case c == '\r':
+		return i+1 == len(text) || text[i+1] != '\n'
+	case c == '\n':
+		return i == 0 || text[i-1] != '\r'
+	case c == '-':
+		return i+1 < len(text) && text[i+1] == '-' && (i == 0 || text[i-1] == '\n')
+	}
+	return false
 }
 
 // atLineEnd tells whether rest is where a line ends: blanks there would be lost on the way.

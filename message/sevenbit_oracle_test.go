@@ -30,7 +30,7 @@ func checkSevenBit(t testing.TB, in, out []byte) {
 	if again, err := ToSevenBit(out); err != nil || !bytes.Equal(again, out) {
 		t.Errorf("once more makes it %q, %v", again, err)
 	}
-	if most := len(in)*14/10 + 200 + 100*(bytes.Count(in, []byte("--"))+bytes.Count(in, []byte("rfc822"))); len(out) > most {
+	if most := len(in)*15/10 + 200 + 100*(bytes.Count(in, []byte("--"))+bytes.Count(in, []byte("rfc822"))); len(out) > most {
 		t.Errorf("%d bytes became %d", len(in), len(out))
 	}
 	if global := []byte("message/global"); bytes.Count(out, global) > bytes.Count(in, global) {
