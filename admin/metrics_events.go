@@ -46,6 +46,8 @@ func eventFamilies() []family {
 			func(s *snapshot, out *output) { out.value(float64(s.log.Bytes)) }),
 		counter("event_log_flushes_total", "Writes of the event log, each of any number of events.", nil,
 			func(s *snapshot, out *output) { out.value(float64(s.log.Flushes)) }),
+		counter("event_log_syncs_total", "Syncs of the event log, in the background.", nil,
+			func(s *snapshot, out *output) { out.value(float64(s.log.Syncs)) }),
 		counter("event_log_errors_total", "Writes or syncs of the event log that failed; delivery pauses while they do.", nil,
 			func(s *snapshot, out *output) { out.value(float64(s.log.Errors)) }),
 		counter("event_log_subscriber_lost_total", "Events that a slow console or subscriber did not get; the log has them.", nil,

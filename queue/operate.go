@@ -55,7 +55,7 @@ func (q *Queue) Resume(ctx context.Context, f Filter, each func([]Entry)) (Chang
 }
 
 // LeaseMatching leases up to limit groups that match f whether they are due or held or not, for
-// acts that end mail, whose events must be written first. A filter by recipient leases the whole
+// acts that end mail, whose events ride with the settlement. A filter by recipient leases the whole
 // group; the caller settles the others as deferred. What is released will be found again.
 func (q *Queue) LeaseMatching(ctx context.Context, f Filter, limit int) ([]*Lease, Changed, error) {
 	var leases []*Lease

@@ -102,7 +102,7 @@ func (r *Relay) endLeases(leases []*queue.Lease, f queue.Filter, result message.
 		if batch.add(&o); i < len(leases)-1 && !batch.full() {
 			continue
 		}
-		if err := r.record.commit(&batch); err != nil {
+		if err := r.journal.commit(r.delivering, &batch); err != nil {
 			r.release(leases)
 			return recorded, err
 		}

@@ -41,7 +41,7 @@ func (t EventType) String() string {
 }
 
 // Ends tells whether the event is the end of a recipient: every accepted recipient has exactly
-// one such event (or, after a crash, the same one twice).
+// one such event, whatever crashes.
 func (t EventType) Ends() bool {
 	switch t {
 	case EventDelivered, EventBounced, EventExpired, EventDropped, EventSuppressed, EventCaptured:

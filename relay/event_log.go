@@ -23,13 +23,10 @@ type EventLogOptions struct {
 	MaxAge   time.Duration
 	// MaxFiles is how many rotated files are kept; 14. Negative keeps all.
 	MaxFiles int
-	// Sync makes Flush return after fdatasync: events then survive a power failure, not only
-	// the death of the process.
-	Sync bool
 	// Hostname stands in Postfix's lines.
 	Hostname string
-	// BufferBytes bounds what is encoded but not yet written; 4 MiB. As much again may be held
-	// of a batch that could not be written.
+	// BufferBytes bounds what is encoded but not yet written; 4 MiB. About twice as much again is
+	// held of what is written but not yet synced.
 	BufferBytes int
 	// FlushInterval is how long an appended event may wait for a Flush; 100 ms.
 	FlushInterval time.Duration
@@ -68,10 +65,11 @@ func (o *EventLogOptions) setDefaults() {
 	}
 }
 
-// EventLog writes events to a file that loses none. It is safe for concurrent use.
+// EventLog writes events to a file. It is safe for concurrent use.
 //
 // Append only encodes, so that a session pays about a microsecond for its event. Flush writes
-// what everybody has appended with one write, so that concurrent callers share it and its sync.
+// what everybody has appended with one write, and Sync makes that outlive a power failure. What must not
+// be lost if neither has happened yet is in the notes of the queue; see journal.go.
 // Lock order: fileMu before mu.
 type EventLog struct {
 	opt    EventLogOptions
@@ -83,6 +81,7 @@ type EventLog struct {
 	closed      bool
 	metrics     EventLogMetrics
 	tally       eventTally
+	failing     bool // the last write or sync failed
 
 	fileMu sync.Mutex
 	file   *eventFileWriter // nil if there is no Path
@@ -98,7 +97,8 @@ type EventLog struct {
 // EventLogMetrics counts since the log was opened.
 type EventLogMetrics struct {
 	Events, Bytes  int64 // appended; written to the file
-	Flushes        int64 // writes, each with one sync if Sync is set
+	Flushes        int64 // writes
+	Syncs          int64
 	Errors         int64 // failed writes and syncs
 	Rotations      int64
 	Buffered       int64 // bytes that wait for a flush now
@@ -148,8 +148,50 @@ func (l *EventLog) Append(events []Event) error {
 		return ErrEventLogClosed
 	}
 	if l.file != nil {
-		l.encode(events)
+		wasEmpty := len(l.buf) == 0
+		l.buf = l.encode(l.buf, events)
+		l.appended(wasEmpty)
 	}
+	l.show(events)
+	return nil
+}
+
+// encode appends the events' lines to b; there are none without a file.
+func (l *EventLog) encode(b []byte, events []Event) []byte {
+	if l.file == nil {
+		return b
+	}
+	for i := range events {
+		b = l.format.Append(b, &events[i])
+	}
+	return b
+}
+
+// appendLines is Append for events that are encoded already, and takes them also when the buffer is full.
+func (l *EventLog) appendLines(lines []byte, events []Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrEventLogClosed
+	}
+	if l.file != nil {
+		wasEmpty := len(l.buf) == 0
+		l.buf = append(l.buf, lines...)
+		l.appended(wasEmpty)
+	}
+	l.show(events)
+	return nil
+}
+
+// appended wakes the flusher if there is something to flush now. REQUIRES: l.mu.
+func (l *EventLog) appended(wasEmpty bool) {
+	if wasEmpty && len(l.buf) > 0 {
+		l.wakeFlusher()
+	}
+}
+
+// show counts events and shows them to the subscribers. REQUIRES: l.mu.
+func (l *EventLog) show(events []Event) {
 	l.metrics.Events += int64(len(events))
 	for i := range events {
 		l.tally.add(&events[i])
@@ -157,48 +199,54 @@ func (l *EventLog) Append(events []Event) error {
 	for _, s := range l.subscribers {
 		l.metrics.SubscriberLost += s.push(events)
 	}
-	return nil
 }
 
-// encode appends the events to the buffer and wakes the flusher. REQUIRES: l.mu.
-func (l *EventLog) encode(events []Event) {
-	wasEmpty := len(l.buf) == 0
-	for i := range events {
-		l.buf = l.format.Append(l.buf, &events[i])
+// ready tells whether lines that are appended now will be in the file soon, as far as is known. If not it tries
+// to make them so.
+func (l *EventLog) ready() error {
+	l.mu.Lock()
+	fine := !l.failing && len(l.buf) < l.opt.BufferBytes
+	l.mu.Unlock()
+	if fine || l.file == nil {
+		return nil
 	}
-	if wasEmpty && len(l.buf) > 0 {
-		l.wakeFlusher()
-	}
+	return l.Sync()
 }
 
-// Flush writes the buffer: after it returns nil all events appended before the call are as
-// safe as Sync says. After an error nothing is lost and nothing doubled: the rest stays in the
-// buffer, and the next Flush goes on where this one stopped. So after a failed Flush, Flush
-// again; do not Append again.
-func (l *EventLog) Flush() error {
+// Flush writes the buffer: after it returns nil all events appended before the call outlive the process.
+// After an error nothing is lost and nothing doubled: the rest stays in the buffer, and the next
+// Flush goes on where this one stopped. So after a failed Flush, Flush again; do not Append again.
+func (l *EventLog) Flush() error { return l.flush((*eventFileWriter).write) }
+
+// Sync is Flush and then fdatasync: the events outlive a power failure too.
+func (l *EventLog) Sync() error { return l.flush((*eventFileWriter).writeAndSync) }
+
+func (l *EventLog) flush(write func(*eventFileWriter) error) error {
 	if l.file == nil {
 		return nil
 	}
-	err, rotateErr := l.flush()
+	err, rotateErr := l.writeBuffer(write)
 	if rotateErr != nil {
 		l.report(fmt.Errorf("event log: rotate: %w", rotateErr))
 	}
 	return err
 }
 
-func (l *EventLog) flush() (err, rotateErr error) {
+func (l *EventLog) writeBuffer(write func(*eventFileWriter) error) (err, rotateErr error) {
 	l.fileMu.Lock()
 	defer l.fileMu.Unlock()
 	if l.file.file == nil {
 		return ErrEventLogClosed, nil
 	}
-	if err = l.writePending(); err != nil { // what an earlier flush could not
+	// First what an earlier call could not: else what waits here would grow.
+	if err = l.counted(l.file.write); err != nil {
 		return err, nil
 	}
 	l.mu.Lock()
-	l.file.pending, l.buf = l.buf, l.file.pending
+	l.file.taken, l.buf = l.buf, l.file.taken[:0]
 	l.mu.Unlock()
-	if err = l.writePending(); err != nil {
+	l.file.pending = append(l.file.pending, l.file.taken...)
+	if err = l.counted(func() error { return write(l.file) }); err != nil {
 		return err, nil
 	}
 	if l.file.rotationDue() {
@@ -207,30 +255,28 @@ func (l *EventLog) flush() (err, rotateErr error) {
 	return nil, rotateErr
 }
 
-// writePending writes the batch in hand and counts. REQUIRES: l.fileMu.
-func (l *EventLog) writePending() error {
-	n := len(l.file.pending)
-	if n == 0 {
-		return nil
-	}
-	err := l.file.write()
+// counted writes, and counts what was written. REQUIRES: l.fileMu.
+func (l *EventLog) counted(write func() error) error {
+	before := l.file.bytes
+	err := write()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil {
+	if l.failing = err != nil; err != nil {
 		l.metrics.Errors++
-		return fmt.Errorf("event log: %w", err)
+		err = fmt.Errorf("event log: %w", err)
+	} else if l.file.bytes > before {
+		l.metrics.Flushes++
 	}
-	l.metrics.Flushes++
-	l.metrics.Bytes += int64(n)
-	return nil
+	l.metrics.Bytes = l.file.bytes
+	return err
 }
 
-// Reopen flushes and opens Path anew, for after an external tool has renamed the file.
+// Reopen syncs and opens Path anew, for after an external tool has renamed the file.
 func (l *EventLog) Reopen() error {
 	if l.file == nil {
 		return nil
 	}
-	flushErr := l.Flush() // if this fails, the new file gets the rest
+	syncErr := l.Sync() // if this fails, the new file gets the rest
 	l.fileMu.Lock()
 	defer l.fileMu.Unlock()
 	if l.file.file == nil {
@@ -239,13 +285,13 @@ func (l *EventLog) Reopen() error {
 	if err := l.file.reopen(); err != nil {
 		return fmt.Errorf("reopen event log: %w", err)
 	}
-	if flushErr != nil {
-		return l.writePending()
+	if syncErr != nil {
+		return l.counted(l.file.writeAndSync)
 	}
 	return nil
 }
 
-// Close flushes and ends the log with all its subscriptions. A sink that does not take its last
+// Close syncs and ends the log with all its subscriptions. A sink that does not take its last
 // lines within a second goes without them.
 func (l *EventLog) Close() error {
 	l.closeOnce.Do(func() {
@@ -255,7 +301,7 @@ func (l *EventLog) Close() error {
 		l.mu.Unlock()
 		close(l.quit)
 		l.flusher.Wait()
-		l.closeErr = l.Flush()
+		l.closeErr = l.Sync()
 		for _, s := range subscribers {
 			s.end()
 		}
@@ -285,7 +331,7 @@ func (l *EventLog) Metrics() EventLogMetrics {
 	m := l.metrics
 	m.Buffered = int64(len(l.buf))
 	if l.file != nil {
-		m.Rotations = l.file.rotations.Load()
+		m.Rotations, m.Syncs = l.file.rotations.Load(), l.file.syncs.Load()
 	}
 	return m
 }

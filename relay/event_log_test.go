@@ -97,7 +97,7 @@ func TestOnlyARegularFile(t *testing.T) {
 func TestRotationBySize(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "events.jsonl")
 	now := sampleStart
-	l := openLog(t, EventLogOptions{Path: path, MaxBytes: 300, MaxFiles: 3, MaxAge: -1, Sync: true,
+	l := openLog(t, EventLogOptions{Path: path, MaxBytes: 300, MaxFiles: 3, MaxAge: -1,
 		Now: func() time.Time { return now }})
 	for n := 1; n <= 20; n++ {
 		if n == 10 {

@@ -23,10 +23,10 @@ const rotateRetry = time.Minute
 // rotationDue tells whether the file is too large or too old. Only called between batches, so a
 // line never stands in two files.
 func (w *eventFileWriter) rotationDue() bool {
-	if w.size == 0 {
+	if w.length() == 0 {
 		return false
 	}
-	tooLarge := w.opt.MaxBytes > 0 && w.size >= w.opt.MaxBytes
+	tooLarge := w.opt.MaxBytes > 0 && w.length() >= w.opt.MaxBytes
 	if !tooLarge && w.opt.MaxAge < 0 {
 		return false
 	}
@@ -46,7 +46,11 @@ func (w *eventFileWriter) rotate() error {
 	return w.removeOldFiles()
 }
 
+// startNewFile syncs the old file first: what is in a rotated file is safe.
 func (w *eventFileWriter) startNewFile() error {
+	if err := w.writeAndSync(); err != nil {
+		return err
+	}
 	path := w.opt.Path
 	rotated, err := rotatedEventFiles(path)
 	if err != nil {
@@ -65,10 +69,7 @@ func (w *eventFileWriter) startNewFile() error {
 	if err := w.open(); err != nil {
 		return err
 	}
-	_ = old.Close() // its lines were written, and synced if asked for
-	if w.opt.Sync {
-		return syncDir(filepath.Dir(path))
-	}
+	_ = old.Close() // its lines are synced
 	return nil
 }
 

@@ -2,11 +2,8 @@ package relay
 
 import (
 	"context"
-	"fmt"
 	"sync"
-	"time"
 
-	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/posthaste-mta/posthaste/queue"
@@ -25,9 +22,7 @@ const (
 	eventBytes = 1 << 10
 )
 
-// recorder writes outcomes: first all events of a batch to the event log, then the batch to the queue. In
-// that order a crash in between leaves an end that is told twice, because the mail is sent
-// twice, but never one that is not told.
+// recorder gathers outcomes for the journal, which settles them and tells the event log.
 //
 // Lanes do not wait for it: an outcome not yet recorded is the bounded doubt of "at least once".
 // When it falls behind, add blocks, and so do the lanes.
@@ -79,7 +74,7 @@ func (c *recorder) run() error {
 				break gather
 			}
 		}
-		if err := c.commit(&batch); err != nil {
+		if err := c.relay.journal.commit(c.relay.delivering, &batch); err != nil {
 			return err
 		}
 		c.large.Release(batch.weight)
@@ -93,6 +88,7 @@ type batch struct {
 	events      []Event
 	settlements []queue.Settlement
 	weight      int64
+	lines       []byte // the events, encoded; the journal's
 }
 
 func (b *batch) add(o *outcome) {
@@ -109,37 +105,7 @@ func (b *batch) reset() {
 	clear(b.events)
 	clear(b.settlements)
 	b.events, b.settlements, b.weight = b.events[:0], b.settlements[:0], 0
-}
-
-// commit records a batch and returns when it is durable. A full disk under the event log is waited out; delivery
-// pauses meanwhile.
-func (c *recorder) commit(b *batch) error {
-	const patience = time.Second
-	appended := false
-	for tries := 0; ; tries++ {
-		var err error
-		if !appended {
-			if err = c.relay.events.Append(b.events); err == nil {
-				appended = true
-			}
-		}
-		if appended {
-			err = c.relay.events.Flush()
-		}
-		if err == nil {
-			break
-		}
-		if tries == 0 {
-			c.relay.log.Error("event log cannot be written; delivery pauses until it can", zap.Error(err))
-		}
-		select {
-		case <-time.After(patience):
-		case <-c.relay.delivering.Done():
-			return fmt.Errorf("recording outcomes: %w", err)
-		}
+	if cap(b.lines) > 1<<20 {
+		b.lines = nil // after a giant
 	}
-	if err := c.relay.queue.Settle(context.Background(), b.settlements); err != nil {
-		return fmt.Errorf("recording outcomes: %w", err)
-	}
-	return nil
 }

@@ -15,8 +15,8 @@
 //     lost.go says what becomes of the mail when the connection dies.
 //  6. outcome.go: one place decides what a reply means for each recipient: delivered, deferred until
 //     when, bounced, expired. bounce.go writes the report that is due.
-//  7. record.go: outcomes of all lanes are gathered, written to the event log, and settled in the queue,
-//     a failure and its report in one write.
+//  7. record.go: outcomes of all lanes are gathered. journal.go settles them in the queue, a failure and its
+//     report in one write, and tells the event log.
 //
 // Nothing here keeps mail: until a recipient's end is settled in the queue, the queue has it.
 package relay
@@ -102,6 +102,7 @@ type Relay struct {
 	lanes   laneTable
 	lookups lookups
 	record  *recorder
+	journal *journal
 	metrics counters
 
 	// leasing ends when no new work may be taken from the queue; delivering ends when what is in
@@ -150,6 +151,7 @@ func New(cfg Config, p Policy) *Relay {
 	}
 	r.lanes.init(r)
 	r.record = newRecorder(r)
+	r.journal = newJournal(r.queue, r.events, r.log)
 	r.SetPolicy(p)
 	r.leasing, r.stopLeasing = context.WithCancel(context.Background())
 	r.delivering, r.stopDelivery = context.WithCancel(context.Background())
@@ -171,6 +173,9 @@ func (r *Relay) SetPolicy(p Policy) {
 // passed to finish, the rest goes back to the queue. Run returns when every outcome is settled. It returns
 // early, with an error, when the queue has failed or outcomes can no longer be recorded.
 func (r *Relay) Run(ctx context.Context, drain time.Duration) error {
+	r.tellLeft(ctx)
+	r.journal.start()
+	defer r.journal.close()
 	recorded := make(chan error, 1)
 	go func() { recorded <- r.record.run() }()
 	r.work.Go(r.dispatch)
@@ -207,6 +212,16 @@ func (r *Relay) Run(ctx context.Context, drain time.Duration) error {
 		failed = r.queue.Err()
 	}
 	return failed
+}
+
+// tellLeft completes the event log before anything is delivered.
+func (r *Relay) tellLeft(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.leasing, cancel)() // Abort
+	if err := r.journal.tellLeft(ctx); err != nil {
+		r.log.Error("what the event log lacks since the last crash waits for the next start", zap.Error(err))
+	}
 }
 
 // Abort gives up what is in flight: Run then returns without waiting, for its context or its drain time.

@@ -178,9 +178,6 @@ type Events struct {
 	RotateSize Size     `toml:"rotate_size" min:"0"`
 	RotateAge  Duration `toml:"rotate_age" min:"0s"`
 	Keep       int      `toml:"keep" min:"1"` // rotated files kept
-	// Sync forces each event to disk before its recipient leaves the queue, so that a power failure
-	// loses no line; without it only the death of the process is covered.
-	Sync bool `toml:"sync"`
 	// Detail writes the steps of each attempt too, which `posthaste trace` shows.
 	Detail bool `toml:"detail"`
 }

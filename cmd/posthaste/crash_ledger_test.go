@@ -55,14 +55,13 @@ type fate struct {
 	inDoubt    bool // another delivery is right
 	refused    bool
 	bounces    map[string]bool // ids of the bounces that name it
-	retold     int             // stops at which its end was told but not durable
 }
 
 // doubt is what one stop of the relay left in doubt, in recipients.
 type doubt struct {
-	how            string
-	queued         int
-	untold, untied int // delivered and in the queue: with no end in the log yet; with one
+	how    string
+	queued int
+	untold int // delivered and in the queue
 }
 
 func newLedger() *ledger {
@@ -204,15 +203,11 @@ func (l *ledger) stopped(how string, left *remains) {
 			continue
 		}
 		if left.ends[name] > 0 {
-			f.retold++
+			l.problemf("told too early: %s has an end in the event log and is in the queue", name)
 		}
 		if f.deliveries > 0 && !f.inDoubt {
 			f.inDoubt = true
-			if left.ends[name] > 0 {
-				d.untied++
-			} else {
-				d.untold++
-			}
+			d.untold++
 		}
 	}
 	l.stops = append(l.stops, d)
@@ -244,8 +239,8 @@ func (l *ledger) checkLetter(x *letter, left *remains) {
 			l.problemf("lost: %s (message %s) is not in the queue, was not delivered and has no bounce", r, x.state)
 		case ends == 0:
 			l.problemf("not told: %s has left the queue but has no end in the event log", r)
-		case ends > 1+f.retold:
-			l.problemf("told too often: the event log has %d ends of %s, %d of them in doubt", ends, r, f.retold)
+		case ends > 1:
+			l.problemf("told too often: the event log has %d ends of %s", ends, r)
 		}
 	}
 	switch {
@@ -365,8 +360,8 @@ func (l *ledger) verdict(t *testing.T) {
 	}
 	inDoubt, most1 := 0, 0
 	for _, d := range l.stops {
-		inDoubt += d.untold + d.untied
-		most1 = max(most1, d.untold+d.untied)
+		inDoubt += d.untold
+		most1 = max(most1, d.untold)
 	}
 	t.Logf("messages: %d accepted, %d not answered, %d without their last dot, %d turned away",
 		states[letterAccepted], states[letterAsked], states[letterBegun], states[letterTurnedAway])

@@ -20,8 +20,11 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/posthaste-mta/posthaste/admin"
 	"github.com/posthaste-mta/posthaste/queue"
+	"github.com/posthaste-mta/posthaste/relay"
 )
 
 // crashRelay is the folder of one relay and the process that runs on it, again and again.
@@ -268,7 +271,7 @@ func (m *remains) hasBounceTo(address string) bool {
 	return false
 }
 
-// remains reads a copy of the queue, so that recovery is left to the next life, and the event log.
+// remains reads copies of the queue and of the event log, so that recovery is left to the next life.
 func (r *crashRelay) remains() *remains {
 	r.t.Helper()
 	m := &remains{queued: map[string]bool{}, bounceTo: map[string]string{}, ends: map[string]int{}}
@@ -277,23 +280,58 @@ func (r *crashRelay) remains() *remains {
 		r.t.Fatal(err)
 	}
 	defer os.RemoveAll(scratch)
+	events := r.copyEvents(scratch)
 	copied := filepath.Join(scratch, "queue")
 	if err := os.CopyFS(copied, os.DirFS(filepath.Join(r.dir, "data", "queue"))); err == nil {
-		r.readQueue(m, copied)
+		r.readQueue(m, copied, events)
 	} else if !errors.Is(err, fs.ErrNotExist) { // killed before it made one
 		r.t.Fatal(err)
 	}
-	r.readEvents(m)
+	r.readEvents(m, events)
 	return m
 }
 
-func (r *crashRelay) readQueue(m *remains, dir string) {
+// copyEvents copies the event log with its rotated files and returns the copy's path.
+func (r *crashRelay) copyEvents(dir string) string {
+	r.t.Helper()
+	files, err := filepath.Glob(r.events + "*")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, filepath.Base(file)), content, 0o600)
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, filepath.Base(r.events))
+}
+
+// tellLeft completes the event log as the next life would.
+func (r *crashRelay) tellLeft(q *queue.Queue, events string) {
+	r.t.Helper()
+	l, err := relay.OpenEventLog(relay.EventLogOptions{Path: events})
+	if err == nil {
+		err = relay.TellLeft(context.Background(), q, l, zap.NewNop())
+		err = errors.Join(err, l.Close())
+	}
+	if err != nil {
+		r.t.Fatalf("the event log that a crash has left: %v", err)
+	}
+}
+
+// readQueue reads the queue in dir, and completes the event log from it.
+func (r *crashRelay) readQueue(m *remains, dir, events string) {
 	r.t.Helper()
 	q, err := queue.Open(queue.Options{Dir: dir, Memory: 16 << 20, MinFreeDisk: -1})
 	if err != nil {
 		r.t.Fatalf("the queue that a crash has left: %v", err)
 	}
 	defer q.Close()
+	r.tellLeft(q, events)
 	for e, err := range q.List(context.Background(), queue.Filter{}, 0) {
 		switch {
 		case err != nil:
@@ -311,9 +349,9 @@ func (r *crashRelay) readQueue(m *remains, dir string) {
 	}
 }
 
-func (r *crashRelay) readEvents(m *remains) {
+func (r *crashRelay) readEvents(m *remains, events string) {
 	r.t.Helper()
-	files, err := filepath.Glob(r.events + "*")
+	files, err := filepath.Glob(events + "*")
 	if err != nil {
 		r.t.Fatal(err)
 	}
