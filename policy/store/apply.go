@@ -72,8 +72,11 @@ func (s *Store) submit(ctx context.Context, r *request) error {
 	case <-r.done:
 		return r.err
 	default:
-		return ErrClosed
 	}
+	if err := s.Err(); err != nil {
+		return err
+	}
+	return ErrClosed
 }
 
 // commitLoop is the only writer. It gathers what waits into one batch, so that callers share a sync.
