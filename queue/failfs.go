@@ -16,6 +16,8 @@ type failFS struct {
 	vfs.FS
 	fail func(error)
 	open *atomic.Bool // errors of Open itself are returned
+	// spare becomes the next new log, if there is one; nil while the store is being made.
+	spare *spare
 }
 
 func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
@@ -38,11 +40,15 @@ func (f *failFS) log(file vfs.File, err error) (vfs.File, error) {
 
 // Create makes a file; a log that cannot be made fails the store.
 func (f *failFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	file, err := f.FS.Create(name, c)
-	if isLog(name) {
-		return f.log(file, err)
+	if !isLog(name) {
+		return f.FS.Create(name, c)
 	}
-	return file, err
+	if f.spare != nil {
+		if file, ok := f.spare.take(name, c); ok {
+			return f.log(file, nil)
+		}
+	}
+	return f.log(f.FS.Create(name, c))
 }
 
 // ReuseForWrite makes a file of an old one; a log that cannot be made fails the store.

@@ -108,7 +108,8 @@ func (h *history) maybeFail(op errorfs.Op) error {
 
 func (h *history) open() error {
 	fs := errorfs.Wrap(h.disk, errorfs.InjectorFunc(h.maybeFail))
-	q, err := Open(Options{Dir: "queue", FS: fs, Memory: minMemory, Now: h.clock.now, RecipientsPerGroup: 2, MinFreeDisk: -1})
+	q, err := Open(Options{Dir: "queue", FS: fs, Memory: minMemory, Now: h.clock.now, RecipientsPerGroup: 2, MinFreeDisk: -1,
+		spareLog: int64(h.r.IntN(2)) * 50_000})
 	if err != nil {
 		return err
 	}

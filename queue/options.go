@@ -34,4 +34,6 @@ type Options struct {
 	Now func() time.Time
 	// Logger gets what an operator must know; nil logs nothing.
 	Logger *zap.Logger
+
+	spareLog int64 // bytes of the spare log; 0 means as large as the memtable's on the real disk, none elsewhere
 }

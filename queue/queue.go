@@ -35,6 +35,7 @@ type Queue struct {
 	closed       chan struct{}
 	scanEnded    chan struct{}
 	reclaimEnded chan struct{}
+	spareEnded   chan struct{}
 }
 
 // gauge is the newest durable state of the counters, for those who must not wait.
@@ -55,12 +56,16 @@ func (g *gauge) set(c counters) {
 // Open opens the queue in o.Dir, making it if there is none. It takes mail at once; what is queued
 // already is found in the background.
 func Open(o Options) (*Queue, error) {
-	o = o.withDefaults()
 	b := newBudget(o.Memory)
+	if b.spareLog = o.spareLog; b.spareLog == 0 && o.FS == nil {
+		b.spareLog = b.memTable * 11 / 10
+	}
+	o = o.withDefaults()
 	q := &Queue{
 		log: o.Logger, now: o.Now, groupSize: o.RecipientsPerGroup,
 		closed: make(chan struct{}), scanEnded: make(chan struct{}), reclaimEnded: make(chan struct{}),
-		space: space{fs: o.FS, dir: o.Dir, reserve: o.MinFreeDisk, maxBytes: o.MaxBytes, maxMessages: o.MaxMessages},
+		spareEnded: make(chan struct{}),
+		space:      space{fs: o.FS, dir: o.Dir, reserve: o.MinFreeDisk, maxBytes: o.MaxBytes, maxMessages: o.MaxMessages},
 	}
 	q.ids.Now = o.Now
 	q.space.look() // so that the first message does not find a disk of which nothing is known
@@ -98,6 +103,7 @@ func Open(o Options) (*Queue, error) {
 	go q.committer.run()
 	go q.scan()
 	go q.reclaim()
+	go q.keepSpare()
 	return q, nil
 }
 
@@ -140,6 +146,7 @@ func (q *Queue) Close() error {
 		}
 		<-q.scanEnded
 		<-q.reclaimEnded
+		<-q.spareEnded
 		q.life.Lock()
 		defer q.life.Unlock()
 		err = q.store.close()

@@ -28,6 +28,7 @@ type store struct {
 	// trouble is called with errors of flushes and compactions, which Pebble tries again.
 	trouble  func(error)
 	readOnly bool
+	spare    *spare
 	// stuck is closed when a compaction has met damage and will not end.
 	stuck     chan struct{}
 	stuckOnce sync.Once
@@ -42,12 +43,16 @@ const storeFormat = pebble.FormatTableFormatV6
 // openStore opens the store in dir. Everything that may call Fatalf runs in a goroutine of its own,
 // which Fatalf can end.
 func openStore(dir string, fs vfs.FS, b budget, readOnly bool, log *zap.Logger, trouble func(error)) (*store, error) {
-	s := &store{log: log, failed: make(chan struct{}), trouble: trouble, readOnly: readOnly, stuck: make(chan struct{})}
+	s := &store{
+		log: log, failed: make(chan struct{}), trouble: trouble, readOnly: readOnly, stuck: make(chan struct{}),
+		spare: newSpare(fs, dir, b.spareLog),
+	}
 	var opened atomic.Bool
 	below := &failFS{FS: fs, fail: s.fail, open: &opened}
 	var err error
 	if !readOnly {
 		err = s.create(dir, below, b)
+		below.spare = s.spare
 	}
 	if err == nil {
 		err = s.openDB(dir, below, b, readOnly)
@@ -89,7 +94,13 @@ func (s *store) create(dir string, fs vfs.FS, b budget) error {
 	if err := s.openDB(dir, fs, b, false); err != nil {
 		return err
 	}
-	return s.contain(s.DB.Close)
+	if err := s.contain(s.DB.Close); err != nil {
+		return err
+	}
+	if err := s.spare.make(func() bool { return true }); err != nil {
+		s.log.Debug("queue: no spare log", zap.Error(err)) // mail is as safe without
+	}
+	return nil
 }
 
 // checkTables opens every table once. One that cannot be opened at all would not stop Pebble, but
