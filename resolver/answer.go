@@ -16,6 +16,8 @@ const (
 	maxAliases     = 8   // CNAME records followed for one name
 	maxMXRecords   = 256 // the most preferred are kept
 	maxAddressesIn = 64
+	maxNames       = 64  // PTR records
+	textWeight     = 256 // bytes of text that count as one more record
 )
 
 var (
@@ -47,6 +49,7 @@ type answer struct {
 	outcome   outcome
 	mx        []mxRecord   // ascending preference, then name
 	addrs     []netip.Addr // in the server's order
+	texts     []string     // of TXT records, each joined; the names of PTR records
 	aliases   []string     // the CNAME targets between the name and the records
 	ttl       time.Duration
 	authentic bool   // the server set AD
@@ -54,8 +57,15 @@ type answer struct {
 	err       error  // why, when failed
 }
 
-// weight is how much an answer counts in the cache: a record is one, and so is the lack of records.
-func (a *answer) weight() int { return max(1, len(a.mx)+len(a.addrs)+len(a.aliases)) }
+// weight is how much an answer counts in the cache: a record is one, and so is the lack of records. A long
+// text counts as the records that would take its room.
+func (a *answer) weight() int {
+	n := len(a.mx) + len(a.addrs) + len(a.aliases)
+	for _, s := range a.texts {
+		n += 1 + len(s)/textWeight
+	}
+	return max(1, n)
+}
 
 // mxRecord is one MX record; host is in lower case without the final dot, "" for the root.
 type mxRecord struct {
@@ -71,7 +81,7 @@ func evaluate(q question, m *dns.Msg) (a answer, next string, err error) {
 	owner := q.name
 	for {
 		a.collect(owner, q.qtype, m.Answer)
-		if len(a.mx)+len(a.addrs) > 0 {
+		if len(a.mx)+len(a.addrs)+len(a.texts) > 0 {
 			a.bound()
 			return a, "", nil
 		}
@@ -121,6 +131,10 @@ func (a *answer) collect(owner string, qtype uint16, rrs []dns.RR) {
 			a.addAddr(rr.A)
 		case *dns.AAAA:
 			a.addAddr(rr.AAAA)
+		case *dns.TXT:
+			a.texts = append(a.texts, joinText(rr.Txt))
+		case *dns.PTR:
+			a.addName(canonical(rr.Ptr))
 		default:
 			continue
 		}
@@ -132,6 +146,13 @@ func (a *answer) addAddr(ip []byte) {
 	addr, ok := netip.AddrFromSlice(ip)
 	if ok && len(a.addrs) < maxAddressesIn && !slices.Contains(a.addrs, addr.Unmap()) {
 		a.addrs = append(a.addrs, addr.Unmap())
+	}
+}
+
+// addName adds the name of a PTR record. What is no host name can be checked against nothing and is passed over.
+func (a *answer) addName(name string) {
+	if len(a.texts) < maxNames && checkName(name) == nil {
+		a.texts = append(a.texts, name)
 	}
 }
 

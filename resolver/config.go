@@ -17,7 +17,8 @@ type Config struct {
 	Timeout time.Duration
 	// Attempts is how often the list of servers is gone through while they do not answer. 0: 2.
 	Attempts int
-	// MaxQueries bounds the lookups in flight at once; more wait for their turn. 0: 512.
+	// MaxQueries bounds the lookups in flight at once, those for routes and those of the Lookup methods each on
+	// their own; more wait for their turn. 0: 512.
 	MaxQueries int
 	// DNSSEC sets the DO bit. The AD bit, which asks for the server's verdict alone, is always set.
 	// The verdict is worth something only when the way to the servers is safe.
@@ -32,8 +33,8 @@ type Config struct {
 	// MaxStale is how long past its end an answer may still be used when the servers fail
 	// (RFC 8767). 0: 24 h; negative: never.
 	MaxStale time.Duration
-	// CacheEntries bounds what is cached: the records of all answers, and once more the addresses of all
-	// routes. What is not there counts as one. An entry takes about 260 bytes. 0: 100,000.
+	// CacheEntries bounds what is cached: the records of all answers, once more the addresses of all
+	// routes, and once more the answers to the Lookup methods. What is not there counts as one. An entry takes about 260 bytes. 0: 100,000.
 	CacheEntries int
 
 	// Routes are the static routes, pattern -> next hop; see ParseNextHop and the table in routes.go

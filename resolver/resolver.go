@@ -15,7 +15,8 @@
 //	packet.go     does the packet belong to the question; answer.go: what does it say
 //	plan.go       the plan as one caller gets it, ties shuffled
 //
-// Explain in explain.go goes the same way and tells each step.
+// Explain in explain.go goes the same way and tells each step. What policy wants to know of the DNS it asks
+// by the Lookup methods of lookup.go, which have a cache of their own in front of the same transport.
 package resolver
 
 import (
@@ -30,6 +31,7 @@ type Resolver struct {
 	cfg     Config
 	reach   reach
 	cache   *cache
+	lookups *cache // what the Lookup methods have asked
 	metrics *counters
 
 	mu    sync.Mutex
@@ -69,6 +71,7 @@ func newWith(cfg Config, a asker, m *counters) (*Resolver, error) {
 		plans: newLRU[string, *plan](cfg.CacheEntries),
 	}
 	r.cache = newCache(a, &r.cfg, m)
+	r.lookups = newCache(a, &r.cfg, m)
 	return r, nil
 }
 
@@ -87,6 +90,7 @@ func unmapped(prefixes []netip.Prefix) []netip.Prefix {
 // cached.
 func (r *Resolver) Close() error {
 	r.cache.close()
+	r.lookups.close()
 	return nil
 }
 
@@ -152,7 +156,7 @@ func (r *Resolver) currentTable() *routeTable {
 // Metrics returns a snapshot of the counters.
 func (r *Resolver) Metrics() Metrics {
 	m := r.metrics.snapshot()
-	m.CachedAnswers = r.cache.len()
+	m.CachedAnswers = r.cache.len() + r.lookups.len()
 	r.mu.Lock()
 	m.CachedRoutes = r.plans.len()
 	r.mu.Unlock()

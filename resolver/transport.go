@@ -106,7 +106,7 @@ func (t *transport) follow(ctx context.Context, q question) *answer {
 			a.aliases, a.ttl, a.authentic = aliases, ttl, authentic
 			return &a
 		}
-		if checkName(next) != nil || len(aliases) > maxAliases || next == q.name {
+		if !canBeAsked(next, q.qtype) || len(aliases) > maxAliases || next == q.name {
 			break
 		}
 		at.name = next
