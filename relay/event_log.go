@@ -21,8 +21,10 @@ type EventLogOptions struct {
 	// MaxBytes and MaxAge start a new file; 256 MiB, 24 hours. Negative means never.
 	MaxBytes int64
 	MaxAge   time.Duration
-	// MaxFiles is how many rotated files are kept; 14. Negative keeps all.
+	// MaxFiles is how many rotated files are kept; 150. Negative keeps all.
 	MaxFiles int
+	// Compress compresses rotated files in the background, all but the newest. Their names then end in .gz.
+	Compress bool
 	// Hostname stands in Postfix's lines.
 	Hostname string
 	// BufferBytes bounds what is encoded but not yet written; 4 MiB. About twice as much again is
@@ -49,7 +51,7 @@ func (o *EventLogOptions) setDefaults() {
 		o.MaxAge = 24 * time.Hour
 	}
 	if o.MaxFiles == 0 {
-		o.MaxFiles = 14
+		o.MaxFiles = 150
 	}
 	if o.BufferBytes == 0 {
 		o.BufferBytes = 4 << 20
@@ -87,6 +89,7 @@ type EventLog struct {
 	file   *eventFileWriter // nil if there is no Path
 
 	dirty     chan struct{} // capacity 1: the buffer is not empty
+	rotated   chan struct{} // capacity 1: there is a file to compress
 	quit      chan struct{}
 	flusher   sync.WaitGroup
 	sinks     sync.WaitGroup
@@ -110,10 +113,11 @@ type EventLogMetrics struct {
 func OpenEventLog(opt EventLogOptions) (*EventLog, error) {
 	opt.setDefaults()
 	l := &EventLog{
-		opt:    opt,
-		format: EventFormatter{Format: opt.Format, Hostname: opt.Hostname},
-		dirty:  make(chan struct{}, 1),
-		quit:   make(chan struct{}),
+		opt:     opt,
+		format:  EventFormatter{Format: opt.Format, Hostname: opt.Hostname},
+		dirty:   make(chan struct{}, 1),
+		rotated: make(chan struct{}, 1),
+		quit:    make(chan struct{}),
 	}
 	if opt.Path != "" {
 		file, err := newEventFileWriter(&l.opt)
@@ -122,6 +126,9 @@ func OpenEventLog(opt EventLogOptions) (*EventLog, error) {
 		}
 		l.file = file
 		l.flusher.Go(l.flushInBackground)
+		if opt.Compress {
+			l.flusher.Go(l.compressInBackground)
+		}
 	}
 	for _, s := range opt.Sinks {
 		l.startSink(s)
@@ -251,6 +258,7 @@ func (l *EventLog) writeBuffer(write func(*eventFileWriter) error) (err, rotateE
 	}
 	if l.file.rotationDue() {
 		rotateErr = l.file.rotate()
+		l.wakeCompressor()
 	}
 	return nil, rotateErr
 }

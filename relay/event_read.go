@@ -74,7 +74,7 @@ func readEvents(ctx context.Context, path string, opt ReadOptions, yield func(Ev
 		if r.until.Before(opt.Since) {
 			continue
 		}
-		if err := readRotated(ctx, r.path, newest, opt, yield); err != nil {
+		if err := readRotated(ctx, r, newest, opt, yield); err != nil {
 			return err
 		}
 	}
@@ -84,19 +84,34 @@ func readEvents(ctx context.Context, path string, opt ReadOptions, yield func(Ev
 	return readEventFile(ctx, newest, path, opt, yield)
 }
 
-func readRotated(ctx context.Context, path string, newest *os.File, opt ReadOptions, yield func(Event, error) bool) error {
-	f, err := os.Open(path)
+func readRotated(ctx context.Context, r rotatedFile, newest *os.File, opt ReadOptions, yield func(Event, error) bool) error {
+	f, err := openRotated(r)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // removed since it was listed
+	}
+	if err != nil && r.compressed {
+		return passOver(r.path, err, yield)
 	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if newest != nil && sameFile(f, newest) {
+	if newest != nil && sameFile(f.file, newest) {
 		return nil
 	}
-	return readEventFile(ctx, f, path, opt, yield)
+	err = readEventFile(ctx, f, f.file.Name(), opt, yield)
+	if err != nil && err != errStopReading && ctx.Err() == nil && f.Reader != f.file {
+		return passOver(f.file.Name(), err, yield)
+	}
+	return err
+}
+
+// passOver tells of a compressed file that is damaged from here on.
+func passOver(file string, err error, yield func(Event, error) bool) error {
+	if !yield(Event{}, &BadLineError{file, 0, err}) {
+		return errStopReading
+	}
+	return nil
 }
 
 func sameFile(a, b *os.File) bool {

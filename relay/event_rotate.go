@@ -82,7 +82,7 @@ func (w *eventFileWriter) removeOldFiles() error {
 		return err
 	}
 	for _, f := range rotated[:max(len(rotated)-w.opt.MaxFiles, 0)] {
-		if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := f.remove(); err != nil {
 			return err
 		}
 	}
@@ -93,9 +93,23 @@ func (w *eventFileWriter) removeOldFiles() error {
 type rotatedFile struct {
 	path  string
 	until time.Time // no event of it is later, clocks willing
+	// compressed tells that path is that of a compressed file.
+	compressed bool
 }
 
-// rotatedEventFiles returns the rotated files of the log at path, oldest first.
+// remove removes the file, also what a crash, or a compression under way, has of it beside.
+func (f rotatedFile) remove() error {
+	plain := strings.TrimSuffix(f.path, compressedSuffix)
+	for _, path := range []string{plain, plain + halfSuffix, plain + compressedSuffix} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// rotatedEventFiles returns the rotated files of the log at path, oldest first. Of one that a crash has left both
+// compressed and not, it returns the latter.
 func rotatedEventFiles(path string) ([]rotatedFile, error) {
 	dir, base := filepath.Split(path)
 	if dir == "" {
@@ -111,14 +125,15 @@ func rotatedEventFiles(path string) ([]rotatedFile, error) {
 		if !ok {
 			continue
 		}
+		stamp, compressed := strings.CutSuffix(stamp, compressedSuffix)
 		until, err := time.Parse(rotatedLayout, stamp)
 		if err != nil {
 			continue // somebody else's file
 		}
-		files = append(files, rotatedFile{filepath.Join(dir, e.Name()), until})
+		files = append(files, rotatedFile{filepath.Join(dir, e.Name()), until, compressed})
 	}
-	slices.SortFunc(files, func(a, b rotatedFile) int { return a.until.Compare(b.until) })
-	return files, nil
+	slices.SortStableFunc(files, func(a, b rotatedFile) int { return a.until.Compare(b.until) }) // the shorter name first
+	return slices.CompactFunc(files, func(a, b rotatedFile) bool { return a.until.Equal(b.until) }), nil
 }
 
 // syncDir makes renames in a directory safe.

@@ -178,6 +178,8 @@ type Events struct {
 	RotateSize Size     `toml:"rotate_size" min:"0"`
 	RotateAge  Duration `toml:"rotate_age" min:"0s"`
 	Keep       int      `toml:"keep" min:"1"` // rotated files kept
+	// Compress compresses rotated files, all but the newest, in the background.
+	Compress bool `toml:"compress"`
 	// Detail writes the steps of each attempt too, which `posthaste trace` shows.
 	Detail bool `toml:"detail"`
 }

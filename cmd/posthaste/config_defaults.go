@@ -64,7 +64,8 @@ func defaultEvents() Events {
 		Format:     "json",
 		RotateSize: 256 << 20,
 		RotateAge:  Duration{24 * time.Hour},
-		Keep:       14,
+		Keep:       150,
+		Compress:   true,
 		Detail:     true,
 	}
 }

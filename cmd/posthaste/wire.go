@@ -127,7 +127,8 @@ func eventLogOptions(cfg *Config, log *zap.Logger) relay.EventLogOptions {
 	o := relay.EventLogOptions{
 		Path: cfg.Events.Path, Format: eventFormat(cfg.Events.Format), Hostname: cfg.Hostname,
 		MaxBytes: int64(cfg.Events.RotateSize), MaxAge: cfg.Events.RotateAge.Duration, MaxFiles: cfg.Events.Keep,
-		OnError: func(err error) { log.Error("event log", zap.Error(err)) },
+		Compress: cfg.Events.Compress,
+		OnError:  func(err error) { log.Error("event log", zap.Error(err)) },
 	}
 	// In the file, 0 means never; in the options it would mean the default.
 	if o.MaxBytes == 0 {
