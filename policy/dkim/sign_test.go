@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -211,4 +212,32 @@ func TestReplace(t *testing.T) {
 	if out, err := s.Sign(crlf(letter), "example.com", now); err != nil || len(out.Fields) != 0 {
 		t.Errorf("signed without a keyring: %q, %v", out.Fields, err)
 	}
+}
+
+// TestParallel: one signer and its keys serve many goroutines while the keyring is replaced.
+func TestParallel(t *testing.T) {
+	keys := []*Key{key(t, "example.com", "two", "two.pkcs8.pem"), key(t, "example.com", "ed", "ed25519.pkcs8.pem")}
+	other := []*Key{key(t, "example.com", "three", "three.pkcs8.pem")}
+	dns := publish(append(other, keys...)...)
+	s := signer(t, Options{}, "", keys...)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := range 5 {
+				mail := append(crlf(letter), byte('0'+i), '\r', '\n')
+				out, err := s.Sign(mail, "example.com", now)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for _, said := range verify(t, dns, append(out.Fields, mail...)) {
+					if said != "example.com ok" {
+						t.Error(said)
+					}
+				}
+				s.Replace(keyring(t, "", other...))
+			}
+		})
+	}
+	wg.Wait()
 }
