@@ -11,6 +11,11 @@ STAMP    := $(shell git status >/dev/null 2>&1 || echo -buildvcs=false)
 # itself. Only the race detector cannot do without.
 CC_FOUND := $(shell command -v $$($(GO) env CC) 2>/dev/null)
 
+# OpenSSL's libcrypto makes RSA signatures up to three times as fast as Go's own code; it is built in
+# where a C compiler and its headers are at hand. The program then needs libcrypto.so to run:
+# LIBCRYPTO= (empty) builds without, for a machine that has none.
+LIBCRYPTO ?= $(if $(CC_FOUND),$(shell pkg-config --exists 'libcrypto >= 1.1.1' 2>/dev/null && echo libcrypto))
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -19,7 +24,7 @@ help: ## List the targets.
 
 .PHONY: build
 build: ## Build bin/posthaste.
-	$(GO) build $(STAMP) -o bin/posthaste ./cmd/posthaste
+	$(GO) build $(STAMP) -tags '$(LIBCRYPTO)' -o bin/posthaste ./cmd/posthaste
 
 .PHONY: run
 run: build ## Build, then run the relay in a small world of its own; Ctrl-C ends it.
@@ -50,9 +55,9 @@ lint: ## gofmt, vet and staticcheck; any finding fails.
 	@unformatted=$$(gofmt -l .); \
 	  if [ -n "$$unformatted" ]; then echo "gofmt -w these:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
-	$(GO) vet -tags interop ./...
+	$(GO) vet -tags 'interop $(LIBCRYPTO)' ./...
 	$(GO) tool staticcheck ./...
-	$(GO) tool staticcheck -tags interop ./...
+	$(GO) tool staticcheck -tags 'interop $(LIBCRYPTO)' ./...
 
 .PHONY: bench
 bench: build ## Measure the relay: bin/posthaste bench $(ARGS).
@@ -68,7 +73,7 @@ deps-interop: ## Install the programs that interop and the comparing bench use (
 
 .PHONY: interop
 interop: ## Test against other people's mail programs and name servers.
-	$(GO) test -tags interop $(INTEROPFLAGS) ./...
+	$(GO) test -tags 'interop $(LIBCRYPTO)' $(INTEROPFLAGS) ./...
 
 .PHONY: clean
 clean: ## Remove what was built, and the data of make run.
