@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 )
 
 // TXTResolver looks up TXT records: one string each, whose parts are put together. An error is a
@@ -72,8 +73,7 @@ func checkText(k *Key, text string) (warnings []string, err error) {
 	if slices.Contains(r.Flags, "y") {
 		warnings = append(warnings, "t=y: the domain is testing, and receivers may treat its mail as unsigned")
 	}
-	if _, domain, _ := bytes.Cut([]byte(k.Identity), []byte("@")); slices.Contains(r.Flags, "s") &&
-		k.Identity != "" && string(domain) != k.Domain {
+	if slices.Contains(r.Flags, "s") && k.Identity != "" && !strings.HasSuffix(k.Identity, "@"+k.Domain) {
 		return nil, fmt.Errorf("%w: %s has t=s, which forbids the key's identity %s", ErrRecord, k, k.Identity)
 	}
 	if private.algorithm == RSA && private.Bits() < 2048 {

@@ -86,6 +86,9 @@ func (k *PrivateKey) Bits() int {
 	return 256
 }
 
+// String tells the kind and length of the key, and keeps its secret out of what is printed.
+func (k *PrivateKey) String() string { return fmt.Sprintf("%s-%d", k.algorithm, k.Bits()) }
+
 // Engine names the code that signs with the key, for people.
 func (k *PrivateKey) Engine() string {
 	if k.engine != nil {

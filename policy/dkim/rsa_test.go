@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"math/big"
 	"testing"
 
@@ -75,6 +76,9 @@ func TestGenerate(t *testing.T) {
 		k, err := make()
 		if err != nil {
 			t.Fatal(name, err)
+		}
+		if said := fmt.Sprintf("%v %+v %s", k, k, k); len(said) > 40 {
+			t.Errorf("%s printed: %s", name, said)
 		}
 		text, err := k.MarshalPEM()
 		if err != nil {
