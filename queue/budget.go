@@ -6,7 +6,6 @@ type budget struct {
 	blockCache int64
 	contents   int64 // contents waiting for their first attempt
 	windows    int64 // heads of the schedule
-	spareLog   int64 // on disk: the log of a memtable; 0 for none
 }
 
 const (

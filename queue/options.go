@@ -35,5 +35,5 @@ type Options struct {
 	// Logger gets what an operator must know; nil logs nothing.
 	Logger *zap.Logger
 
-	spareLog int64 // bytes of the spare log; 0 means as large as the memtable's on the real disk, none elsewhere
+	spareLog int64 // bytes of the spare log; 0 means as large as the memtable's on the real disk and none elsewhere, negative none
 }

@@ -57,8 +57,8 @@ func (g *gauge) set(c counters) {
 // already is found in the background.
 func Open(o Options) (*Queue, error) {
 	b := newBudget(o.Memory)
-	if b.spareLog = o.spareLog; b.spareLog == 0 && o.FS == nil {
-		b.spareLog = b.memTable * 11 / 10
+	if o.spareLog == 0 && o.FS == nil {
+		o.spareLog = b.memTable * 11 / 10
 	}
 	o = o.withDefaults()
 	q := &Queue{
@@ -75,7 +75,7 @@ func Open(o Options) (*Queue, error) {
 		}
 	}
 	var err error
-	if q.store, err = openStore(o.Dir, o.FS, b, false, o.Logger, trouble); err != nil {
+	if q.store, err = openStore(o.Dir, o.FS, b, newSpare(o.FS, o.Dir, o.spareLog, q.space.allows), false, o.Logger, trouble); err != nil {
 		return nil, err
 	}
 	counters, err := startCounters(q.store, q.log)

@@ -52,6 +52,12 @@ func (s *space) check(now time.Time, messages, bytes int64) error {
 // short tells whether less than the reserve was free when the disk was last asked.
 func (s *space) short() bool { return s.reserve >= 0 && s.free.Load() < s.reserve }
 
+// allows tells whether the disk can spare so many bytes for what is only good to have.
+func (s *space) allows(bytes int64) bool {
+	s.look()
+	return s.free.Load()-bytes >= max(0, s.reserve)
+}
+
 // look asks the disk. A file system that cannot tell has room.
 func (s *space) look() {
 	u, err := s.fs.GetDiskUsage(s.dir)

@@ -31,13 +31,14 @@ type spare struct {
 	fs    vfs.FS
 	dir   string
 	size  int64
+	room  func(bytes int64) bool // tells whether the disk can spare so much
 	ready atomic.Bool
 	taken chan struct{} // holds a token when Pebble has made a log since the last look
 }
 
 // newSpare looks for the file that an earlier run left. A size of 0 means that there is never one.
-func newSpare(fs vfs.FS, dir string, size int64) *spare {
-	s := &spare{fs: fs, dir: dir, size: size, taken: make(chan struct{}, 1)}
+func newSpare(fs vfs.FS, dir string, size int64, room func(int64) bool) *spare {
+	s := &spare{fs: fs, dir: dir, size: size, room: room, taken: make(chan struct{}, 1)}
 	if size <= 0 {
 		return s
 	}
@@ -65,9 +66,9 @@ func (s *spare) take(name string, c vfs.DiskWriteCategory) (vfs.File, bool) {
 	return file, err == nil // else the caller makes a new one, and meets what is wrong with the disk
 }
 
-// make writes the spare if there is none, piece by piece; pause returns false to stop.
+// make writes the spare if there is none and the disk has room, piece by piece; pause returns false to stop.
 func (s *spare) make(pause func() bool) error {
-	if s.size <= 0 || s.ready.Load() {
+	if s.size <= 0 || s.ready.Load() || !s.room(2*s.size) {
 		return nil
 	}
 	draft := s.path(spareDraft)
@@ -133,10 +134,6 @@ func (q *Queue) keepSpare() {
 		}
 		if !wait(spareDelay) {
 			return
-		}
-		q.space.look()
-		if q.space.reserve >= 0 && q.space.free.Load() < q.space.reserve+2*s.size {
-			continue // the disk has better uses
 		}
 		if err := s.make(func() bool { return wait(sparePause) }); err != nil && !errors.Is(err, errStopped) {
 			q.log.Debug("queue: no spare log", zap.Error(err)) // mail is as safe without

@@ -24,7 +24,7 @@ func TestLogsBeginAsTheSpare(t *testing.T) {
 		if err := q.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := newSpare(disk, "queue", size).make(func() bool { return true }); err != nil {
+		if err := newSpare(disk, "queue", size, func(int64) bool { return true }).make(func() bool { return true }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -58,6 +58,15 @@ func TestMailInASpareLogSurvivesPowerLoss(t *testing.T) {
 		if got := queued(t, after); got != n {
 			t.Fatalf("%d of %d messages after a power failure", got, n)
 		}
+	}
+}
+
+// A disk that is nearly full has better uses than a spare.
+func TestNoSpareWithoutRoom(t *testing.T) {
+	disk := vfs.NewCrashableMem()
+	s := newSpare(disk, "", 1000, func(bytes int64) bool { return bytes < 2000 })
+	if err := s.make(func() bool { return true }); err != nil || s.ready.Load() {
+		t.Errorf("a spare of a disk without room: ready %v, %v", s.ready.Load(), err)
 	}
 }
 

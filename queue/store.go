@@ -42,10 +42,10 @@ const storeFormat = pebble.FormatTableFormatV6
 
 // openStore opens the store in dir. Everything that may call Fatalf runs in a goroutine of its own,
 // which Fatalf can end.
-func openStore(dir string, fs vfs.FS, b budget, readOnly bool, log *zap.Logger, trouble func(error)) (*store, error) {
+func openStore(dir string, fs vfs.FS, b budget, spare *spare, readOnly bool, log *zap.Logger, trouble func(error)) (*store, error) {
 	s := &store{
 		log: log, failed: make(chan struct{}), trouble: trouble, readOnly: readOnly, stuck: make(chan struct{}),
-		spare: newSpare(fs, dir, b.spareLog),
+		spare: spare,
 	}
 	var opened atomic.Bool
 	below := &failFS{FS: fs, fail: s.fail, open: &opened}

@@ -41,7 +41,7 @@ func verify(ctx context.Context, fs vfs.FS, dir string) (VerifyReport, error) {
 	if _, err := fs.Stat(dir); err != nil {
 		return r, fmt.Errorf("queue: verify: %w", err)
 	}
-	s, err := openStore(dir, fs, newBudget(minMemory), true, zap.NewNop(), func(error) {})
+	s, err := openStore(dir, fs, newBudget(minMemory), nil, true, zap.NewNop(), func(error) {})
 	if err != nil {
 		return r, err
 	}

@@ -32,6 +32,27 @@ func TestDiskFull(t *testing.T) {
 	s.relay.drain()
 }
 
+// The queue itself fills the disk. When its mail has left, the room is given back without anybody's help.
+func TestDiskFullOfMail(t *testing.T) {
+	if testing.Short() {
+		t.Skip("giving back takes a while")
+	}
+	s := newCrashStory(t, `queue.min_free_disk = "16MiB"`)
+	mountSmallDisk(t, filepath.Join(s.relay.dir, "data"), 64<<20)
+	s.load.clean, s.load.large, s.load.to = true, true, []string{"stuck.test"}
+	s.relay.start()
+	s.relay.awaitReady()
+	eventually(t, "mail is turned away", func() bool {
+		s.load.send(s.relay.addr, 50)
+		return s.load.refused(t, "452 4.3.1") > 0
+	})
+	s.world.open.Store(true)
+	eventually(t, "all mail arrives from the full disk", s.ledger.allArrived)
+	s.load.large = false
+	s.acceptsAgain()
+	s.relay.drain()
+}
+
 // Somebody else fills the disk to the last byte: nothing may be acknowledged that is not stored. The relay
 // may end, and then starts again when there is room.
 func TestDiskFullToTheLastByte(t *testing.T) {
