@@ -1,7 +1,7 @@
 // Package relay takes a message from acceptance to the end of its last recipient. The route, in
 // the order of the files:
 //
-//  1. session.go, accept.go: an SMTP session asks policy who may send to whom; a complete message
+//  1. session*.go, accept.go: an SMTP session asks policy step by step who may send to whom; a complete message
 //     gets its trace field, and is put into the queue before the client is told 250.
 //  2. dispatch.go: the queue announces each domain that has due mail; the resolver says
 //     which site receives for it, and the domain is attached to that site's lane.

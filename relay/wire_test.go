@@ -11,8 +11,11 @@ import (
 	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
+	"go.uber.org/zap"
 
+	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/policy/store"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/smtp"
 )
@@ -130,6 +133,7 @@ func TestLoopIsRefused(t *testing.T) {
 
 // A store that is full or out of order never makes a 250, and says when to come again.
 func TestRepliesOfTheStore(t *testing.T) {
+	s := &session{relay: &Relay{log: zap.NewNop()}, info: &smtp.ConnInfo{}}
 	for _, c := range []struct {
 		err  error
 		want int
@@ -139,8 +143,10 @@ func TestRepliesOfTheStore(t *testing.T) {
 		{queue.ErrClosed, 421},
 		{errors.New("disk on fire"), 451},
 		{&gosmtp.SMTPError{Code: 554}, 554},
+		{fmt.Errorf("quota: %w", store.ErrFailed), 421},
+		{fmt.Errorf("limit: %w", message.Status{Code: 450}), 450},
 	} {
-		if got := intakeReply(c.err); got.Code != c.want || strings.Contains(got.Message, "fire") {
+		if got := s.refusal(c.err); got.Code != c.want || strings.Contains(got.Message, "fire") {
 			t.Errorf("%v: %v", c.err, got)
 		}
 	}

@@ -16,12 +16,12 @@ type backupCmd struct {
 
 // Help is the long help.
 func (backupCmd) Help() string {
-	return `The daemon copies its whole queue while mail goes on: what was acknowledged before the command
-is in the copy. The folder must be one that the daemon may write to. Copies on the same file system
-share their files with the queue at first and cost next to nothing.
+	return `The daemon copies its queue, and what policy keeps (credentials, quotas and the like), while mail
+goes on: what was acknowledged before the command is in the copy. The folder must be one that the daemon
+may write to. Copies on the same file system share their files with it at first and cost next to nothing.
 
-To go back to a copy: stop the daemon, put the copy in the place of queue in data_dir, start. Mail
-that was delivered since the copy was made will be delivered again.
+To go back to a copy: stop the daemon, put the folders queue and policy of the copy in the place of those in
+data_dir, start. Mail that was delivered since the copy was made will be delivered again.
 
 Example:
   posthaste backup /var/lib/posthaste/backup-$(date +%F) && posthaste verify /var/lib/posthaste/backup-$(date +%F)`
@@ -37,7 +37,7 @@ func (c *backupCmd) Run(p process) error {
 		if err := daemon.Backup(ctx, dir); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(p.stdout, "the queue is copied to", dir)
+		_, err := fmt.Fprintln(p.stdout, "queue and policy are copied to", dir)
 		return err
 	})
 }

@@ -23,9 +23,9 @@ type cli struct {
 	Resolve  resolveCmd  `cmd:"" group:"Steer a running daemon" help:"Show where a domain's mail would go, and why."`
 	Audit    auditCmd    `cmd:"" group:"Steer a running daemon" help:"Prove that accepted = ended + queued."`
 	Reload   reloadCmd   `cmd:"" group:"Steer a running daemon" help:"Read the configuration again."`
-	Backup   backupCmd   `cmd:"" group:"Steer a running daemon" help:"Copy the queue while mail goes on."`
+	Backup   backupCmd   `cmd:"" group:"Steer a running daemon" help:"Copy the queue and what policy keeps while mail goes on."`
 	Bench    benchCmd    `cmd:"" group:"Measure and prove" help:"Measure posthaste, alone or beside other relays."`
-	Verify   verifyCmd   `cmd:"" group:"Measure and prove" help:"Check a backup, or the queue of a stopped daemon."`
+	Verify   verifyCmd   `cmd:"" group:"Measure and prove" help:"Check a backup, or the data of a stopped daemon."`
 }
 
 const cliDescription = `An outbound mail relay: mail comes in over SMTP, is safe on disk before it is

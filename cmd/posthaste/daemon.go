@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/posthaste-mta/posthaste/policy/store"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/relay"
 	"github.com/posthaste-mta/posthaste/resolver"
@@ -24,6 +26,7 @@ type daemon struct {
 	path     string // of the configuration file; "" when there is none to read again
 	log      *zap.Logger
 	queue    *queue.Queue
+	store    *store.Store // what policy keeps
 	resolver *resolver.Resolver
 	events   *relay.EventLog
 	relay    *relay.Relay
@@ -58,6 +61,9 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 		return d, fmt.Errorf("data_dir: %w", err)
 	}
 	if d.queue, err = queue.Open(queueOptions(cfg, log)); err != nil {
+		return d, err
+	}
+	if d.store, err = store.Open(store.Options{Dir: filepath.Join(cfg.DataDir, policyFolder), Log: log.Named("policy")}); err != nil {
 		return d, err
 	}
 	if d.resolver, err = resolver.New(resolverConfig(cfg)); err != nil {
@@ -165,6 +171,8 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 	case err = <-failed:
 	case <-d.queue.Failed():
 		err = d.queue.Err()
+	case <-d.store.Failed():
+		err = d.store.Err()
 	}
 	d.log.Info("ending", zap.Duration("drain", d.cfg.Shutdown.Drain.Duration), zap.Error(err))
 	drain, cancel := context.WithTimeout(hurry, d.cfg.Shutdown.Drain.Duration)
@@ -209,6 +217,9 @@ func (d *daemon) close() error {
 	}
 	if d.resolver != nil {
 		errs = append(errs, d.resolver.Close())
+	}
+	if d.store != nil {
+		errs = append(errs, d.store.Close())
 	}
 	if d.queue != nil {
 		errs = append(errs, d.queue.Close())

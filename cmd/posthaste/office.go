@@ -35,7 +35,7 @@ func openOffice(d *daemon) (*office, error) {
 		return o, err
 	}
 	o.web = &admin.Web{Hostname: d.cfg.Hostname, Version: version(), Ready: d.ready, Metrics: metrics}
-	o.control = &admin.Control{Relay: d.relay, Tools: admin.Tools{
+	o.control = &admin.Control{Relay: steered{d.relay, d}, Tools: admin.Tools{
 		Trace: func(ctx context.Context, w io.Writer, id message.ID) error {
 			if err := d.events.Flush(); err != nil {
 				return err
@@ -98,5 +98,5 @@ func (d *daemon) ready() error {
 	if full := d.queue.Full(); full != nil {
 		return full
 	}
-	return nil
+	return d.store.Err()
 }

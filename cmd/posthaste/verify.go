@@ -4,15 +4,20 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 
+	"github.com/posthaste-mta/posthaste/policy/store"
 	"github.com/posthaste-mta/posthaste/queue"
 )
 
 // verifyCmd is `posthaste verify`.
 type verifyCmd struct {
-	Dir  string `arg:"" help:"A backup, or the queue folder of a daemon that is stopped."`
+	Dir  string `arg:"" help:"A backup, or the data_dir of a daemon that is stopped, or the queue folder of either."`
 	JSON bool   `help:"Print JSON."`
 }
 
@@ -26,16 +31,15 @@ Example:
   posthaste verify /var/lib/posthaste/backup-2026-01-31`
 }
 
+// verified is what was found; Policy is nil for a queue alone.
+type verified struct {
+	queue.VerifyReport
+	Policy *store.VerifyReport `json:",omitempty"`
+}
+
 // Run verifies.
 func (c *verifyCmd) Run(p process) error {
-	info, err := os.Stat(c.Dir)
-	if err == nil && !info.IsDir() {
-		err = &fs.PathError{Op: "verify", Path: c.Dir, Err: fs.ErrInvalid}
-	}
-	if err != nil {
-		return withCode(exitUnavailable, err)
-	}
-	r, err := queue.Verify(context.Background(), c.Dir)
+	r, err := verifyFolder(context.Background(), c.Dir)
 	if err != nil {
 		return withCode(exitUnavailable, fmt.Errorf("verifying %s: %w", c.Dir, err))
 	}
@@ -44,13 +48,56 @@ func (c *verifyCmd) Run(p process) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(p.stdout, "%d messages, %d recipients, %d records read\n", r.Messages, r.Recipients, r.Records)
-		for _, problem := range r.Problems {
-			fmt.Fprintln(p.stdout, printable(problem))
-		}
+		r.print(p.stdout)
 	}
-	if r.ProblemCount > 0 {
-		return withCode(exitNo, fmt.Errorf("%d problems in %s", r.ProblemCount, c.Dir))
+	problems := r.ProblemCount
+	if r.Policy != nil {
+		problems += int64(len(r.Policy.Problems))
+	}
+	if problems > 0 {
+		return withCode(exitNo, fmt.Errorf("%d problems in %s", problems, c.Dir))
 	}
 	return nil
+}
+
+// verifyFolder finds in dir the folders of a backup, or takes dir for a queue.
+func verifyFolder(ctx context.Context, dir string) (r verified, err error) {
+	if !isFolder(dir) {
+		_, err := os.Stat(dir)
+		if err == nil {
+			err = &fs.PathError{Op: "verify", Path: dir, Err: fs.ErrInvalid}
+		}
+		return r, err
+	}
+	of, policy := dir, filepath.Join(dir, policyFolder)
+	if inner := filepath.Join(dir, queueFolder); isFolder(inner) {
+		of = inner
+	}
+	if r.VerifyReport, err = queue.Verify(ctx, of); err != nil || !isFolder(policy) {
+		return r, err
+	}
+	found, err := store.Verify(ctx, policy)
+	r.Policy = &found
+	return r, err
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+func (r *verified) print(out io.Writer) {
+	fmt.Fprintf(out, "%d messages, %d recipients, %d records read\n", r.Messages, r.Recipients, r.Records)
+	problems := r.Problems
+	if r.Policy != nil {
+		fmt.Fprint(out, "policy:")
+		for _, table := range slices.Sorted(maps.Keys(r.Policy.Records)) {
+			fmt.Fprintf(out, " %d %s", r.Policy.Records[table], table)
+		}
+		fmt.Fprintln(out)
+		problems = append(problems, r.Policy.Problems...)
+	}
+	for _, problem := range problems {
+		fmt.Fprintln(out, printable(problem))
+	}
 }

@@ -39,7 +39,7 @@ func newLogger(cfg *Config) (*zap.Logger, error) {
 
 func queueOptions(cfg *Config, log *zap.Logger) queue.Options {
 	o := queue.Options{
-		Dir:         filepath.Join(cfg.DataDir, "queue"),
+		Dir:         filepath.Join(cfg.DataDir, queueFolder),
 		Memory:      int64(cfg.Queue.Memory),
 		MinFreeDisk: int64(cfg.Queue.MinFreeDisk),
 		MaxBytes:    int64(cfg.Queue.MaxSize),

@@ -45,7 +45,6 @@ type Store struct {
 	requests chan *request
 	stop     chan struct{} // closed to end the committer
 	ended    chan struct{} // closed when it has ended
-	counts   counts
 	lock     *pebble.Lock
 
 	mu      sync.Mutex
@@ -66,7 +65,6 @@ func Open(o Options) (*Store, error) {
 	s := &Store{
 		log: o.Log, failed: make(chan struct{}), stuck: make(chan struct{}),
 		requests: make(chan *request, maxRequests), stop: make(chan struct{}), ended: make(chan struct{}),
-		counts: counts{},
 	}
 	s.idle.L = &s.mu
 	if err := s.open(o); err != nil {
@@ -81,17 +79,22 @@ func (s *Store) open(o Options) error {
 		return err
 	}
 	var err error
-	s.lock, err = pebble.LockDirectory(o.Dir, o.FS)
-	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) || isOwnLock(err) {
-		return ErrLocked
-	}
-	if err != nil {
+	if s.lock, err = lock(o.Dir, o.FS); err != nil {
 		return err
 	}
 	if err := s.openLocked(o); err != nil {
 		return errors.Join(err, s.lock.Close())
 	}
 	return nil
+}
+
+// lock has no other process open the store; ErrLocked if one has it.
+func lock(dir string, fs vfs.FS) (*pebble.Lock, error) {
+	l, err := pebble.LockDirectory(dir, fs)
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) || isOwnLock(err) {
+		return nil, ErrLocked
+	}
+	return l, err
 }
 
 func (s *Store) openLocked(o Options) error {

@@ -1,0 +1,7 @@
+package relay
+
+// connect decides whether a client is served at all, before it is greeted. Of the client only the address is
+// known: HELO comes later, and its TLS.
+func (s *session) connect() error {
+	return nil
+}
