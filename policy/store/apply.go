@@ -18,11 +18,8 @@ type Change struct {
 // request is one caller's batch.
 type request struct {
 	changes []Change
-	count   *Table // asks for the number of keys instead, in n
-	n       int64
 	durable bool
-	err     error
-	done    chan struct{} // closed when err is set for good
+	done    chan struct{} // closed when it is as safe as was asked for
 }
 
 const (
@@ -34,17 +31,14 @@ const (
 // durable it returns when they are on stable storage. Without, it returns as soon as they can be
 // read, and a crash loses at most those of the last FlushInterval.
 //
-// After an error the changes may be there or not. ErrFailed means that a sync failed and that nothing
-// is acknowledged any more.
+// After an error the changes may be there or not, and if it is the context's they may still be on
+// their way: their slices must not be changed. ErrFailed means that a sync failed and that nothing is
+// acknowledged any more.
 func (s *Store) Apply(ctx context.Context, durable bool, changes ...Change) error {
-	return s.submit(ctx, &request{changes: changes, durable: durable})
-}
-
-func (s *Store) submit(ctx context.Context, r *request) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	r.done = make(chan struct{})
+	r := &request{changes: changes, durable: durable, done: make(chan struct{})}
 	select {
 	case <-s.stop: // select would as likely hand over what nobody takes any more
 		return ErrClosed
@@ -61,7 +55,7 @@ func (s *Store) submit(ctx context.Context, r *request) error {
 	}
 	select {
 	case <-r.done:
-		return r.err
+		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("policy store: waiting for a write that may still happen: %w", ctx.Err())
 	case <-s.failed:
@@ -70,7 +64,7 @@ func (s *Store) submit(ctx context.Context, r *request) error {
 	}
 	select {
 	case <-r.done:
-		return r.err
+		return nil
 	default:
 	}
 	if err := s.Err(); err != nil {
@@ -157,16 +151,17 @@ func (s *Store) commit(group []*request) (synced bool) {
 		if r.durable {
 			how = pebble.Sync
 		}
-		if err := s.build(batch, r); err != nil {
+		if err := build(batch, r); err != nil {
 			s.fail(err)
 			return false
 		}
 	}
-	if !batch.Empty() {
-		if err := s.db.Apply(batch, how); err != nil {
-			s.fail(err)
-			return false
-		}
+	if batch.Empty() && how == pebble.Sync {
+		_ = batch.LogData(nil, nil) // something to sync; the error is always nil
+	}
+	if err := s.db.Apply(batch, how); err != nil {
+		s.fail(err)
+		return false
 	}
 	for _, r := range group {
 		close(r.done)
@@ -175,15 +170,9 @@ func (s *Store) commit(group []*request) (synced bool) {
 }
 
 // build adds a request to the batch.
-func (s *Store) build(batch *pebble.Batch, r *request) error {
-	if r.count != nil {
-		var err error
-		r.n, err = s.counts.of(batch, *r.count)
-		return err
-	}
+func build(batch *pebble.Batch, r *request) error {
 	for _, c := range r.changes {
 		key := c.Table.key(c.Key)
-		s.counts.change(batch, c, key)
 		var err error
 		if c.Value == nil {
 			err = batch.Delete(key, nil)

@@ -27,9 +27,11 @@ func TestDurableSurvivesPowerLoss(t *testing.T) {
 	s := openTest(t, disk)
 	apply(t, s, false, set(Triplets, "a", "1"))
 	apply(t, s, true, set(Keys, "a", "1"), set(Users, "a", "2"))
+	apply(t, s, false, set(Users, "b", "3"))
+	apply(t, s, true) // no change, but what came before must be on disk
 	s = openTest(t, powerLoss(disk))
 	got := append(all(t, s, Keys, ""), all(t, s, Users, "")...)
-	if diff := cmp.Diff([]string{"a=1", "a=2"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"a=1", "a=2", "b=3"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -35,10 +35,8 @@ func (s *Store) Get(t Table, key []byte) ([]byte, error) {
 		return <-read, nil
 	case errors.Is(err, pebble.ErrNotFound):
 		return nil, ErrNotFound
-	case errors.Is(err, ErrFailed):
-		return nil, err
 	default:
-		return nil, fmt.Errorf("policy store: reading %s: %w", t, err)
+		return nil, readError(t, err)
 	}
 }
 
@@ -67,7 +65,7 @@ func (s *Store) ScanFrom(t Table, prefix, from []byte) iter.Seq2[Entry, error] {
 				}
 			}
 			if err != nil {
-				yield(Entry{}, scanError(t, err))
+				yield(Entry{}, readError(t, err))
 				return
 			}
 			if len(chunk) == 0 {
@@ -77,7 +75,7 @@ func (s *Store) ScanFrom(t Table, prefix, from []byte) iter.Seq2[Entry, error] {
 	}
 }
 
-func scanError(t Table, err error) error {
+func readError(t Table, err error) error {
 	if errors.Is(err, ErrFailed) || errors.Is(err, ErrClosed) {
 		return err
 	}
