@@ -42,6 +42,8 @@ var only = map[string][]string{
 	"github.com/pires/go-proxyproto":  {"smtp"},
 	"github.com/emersion/go-smtp":     {"smtp", "relay", "bench", "cmd"},
 	"github.com/rogpeppe/go-internal": {"cmd"},
+	"blitiri.com.ar/go/spf":           {"policy/inbound"},
+	"github.com/emersion/go-msgauth":  {"policy/inbound"},
 	"github.com/xdg-go/":              {"policy"},
 	"golang.org/x/crypto/argon2":      {"policy"},
 }
