@@ -28,6 +28,11 @@ func relayFamilies() []family {
 			func(s *snapshot, out *output) { out.value(float64(s.relay.ContentWaiting)) }),
 		counter("lane_suspensions_total", "Times a lane began to wait because its site did not answer.", nil,
 			func(s *snapshot, out *output) { out.count(s.relay.Suspensions) }),
+		counter("dkim_messages_total", "Mail of our own by whether it was signed; none of it counts where there are no keys.", []string{"result"},
+			func(s *snapshot, out *output) {
+				out.count(s.relay.Signed, "signed")
+				out.count(s.relay.Unsigned, "unsigned")
+			}),
 		counter("lease_errors_total", "Times the queue could not lend mail.", nil,
 			func(s *snapshot, out *output) { out.count(s.relay.LeaseErrors) }),
 		counter("events_lost_total", "Accepted and rejected events that the log could not take; never an end.", nil,

@@ -41,9 +41,12 @@ type Audit struct {
 	Bounced   int64 `json:"bounced"`
 	Expired   int64 `json:"expired"`
 	Dropped   int64 `json:"dropped"`
-	Damaged   int64 `json:"damaged"` // put aside because their record cannot be read
-	Queued    int64 `json:"queued"`  // counted one by one
-	Held      int64 `json:"held"`    // of those queued
+	// Captured are of logins whose mail must not leave, Suppressed recipients that want no mail.
+	Captured   int64 `json:"captured"`
+	Suppressed int64 `json:"suppressed"`
+	Damaged    int64 `json:"damaged"` // put aside because their record cannot be read
+	Queued     int64 `json:"queued"`  // counted one by one
+	Held       int64 `json:"held"`    // of those queued
 	// Missing is accepted minus everything else: 0, or mail was lost (positive) or invented.
 	Missing int64 `json:"missing"`
 	// DamagedParts is how many parts of the disk could not be read: what is in them is missing.
@@ -54,6 +57,7 @@ func auditOf(a queue.Audit) Audit {
 	return Audit{
 		Accepted: a.Accepted, Delivered: a.Ended[message.Delivered], Bounced: a.Ended[message.Bounced],
 		Expired: a.Ended[message.Expired], Dropped: a.Ended[message.Dropped],
+		Captured: a.Ended[message.Captured], Suppressed: a.Ended[message.Suppressed],
 		Damaged: a.Damaged, Queued: a.Queued, Held: a.Held,
 		Missing: a.Unaccounted(), DamagedParts: a.DamagedParts,
 	}

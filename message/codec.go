@@ -14,7 +14,7 @@ var ErrBadRecord = errors.New("message: damaged record")
 // The records start with a version, so that a later release can add fields and still read a queue
 // that an earlier one left. A reader refuses a version it does not know rather than guess.
 const (
-	envelopeVersion   = 1
+	envelopeVersion   = 2 // 1 had no Origin.AuthName
 	recipientsVersion = 1
 )
 
@@ -59,15 +59,17 @@ func AppendEnvelope(b []byte, e *Envelope) []byte {
 	b = appendString(b, e.Origin.Listener)
 	b = appendString(b, e.Origin.Protocol)
 	b = appendString(b, e.Origin.HELO)
-	return appendString(b, e.Origin.SessionID)
+	b = appendString(b, e.Origin.SessionID)
+	return appendString(b, e.Origin.AuthName)
 }
 
 // DecodeEnvelope reads what AppendEnvelope wrote; nothing may follow it. Times come back in UTC.
 // It keeps nothing of b.
 func DecodeEnvelope(b []byte) (*Envelope, error) {
 	d := decoder{rest: string(b)} // the one copy: all strings of the envelope point into it
-	if v := d.byte(); v != envelopeVersion {
-		return nil, fmt.Errorf("%w: envelope of version %d", ErrBadRecord, v)
+	version := d.byte()
+	if version < 1 || version > envelopeVersion {
+		return nil, fmt.Errorf("%w: envelope of version %d", ErrBadRecord, version)
 	}
 	e := &Envelope{}
 	flags := d.byte()
@@ -89,6 +91,9 @@ func DecodeEnvelope(b []byte) (*Envelope, error) {
 	e.Origin.Protocol = d.string()
 	e.Origin.HELO = d.string()
 	e.Origin.SessionID = d.string()
+	if version >= 2 {
+		e.Origin.AuthName = d.string()
+	}
 	if d.bad || d.rest != "" {
 		return nil, fmt.Errorf("%w: envelope cut short or too long", ErrBadRecord)
 	}

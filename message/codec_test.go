@@ -25,7 +25,7 @@ func anyEnvelope(t *rapid.T) *Envelope {
 		MessageID: text.Draw(t, "messageid"), Tenant: text.Draw(t, "tenant"),
 		Class: Class(rapid.IntRange(0, int(NumClasses)-1).Draw(t, "class")),
 		Origin: Origin{
-			Listener: text.Draw(t, "listener"), Protocol: text.Draw(t, "protocol"), HELO: text.Draw(t, "helo"), SessionID: text.Draw(t, "session"),
+			Listener: text.Draw(t, "listener"), Protocol: text.Draw(t, "protocol"), HELO: text.Draw(t, "helo"), SessionID: text.Draw(t, "session"), AuthName: text.Draw(t, "authname"),
 			Client: rapid.SampledFrom([]netip.Addr{{}, netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"),
 				netip.MustParseAddr("fe80::1%eth0"), netip.MustParseAddr("::ffff:192.0.2.1")}).Draw(t, "client"),
 		},
@@ -100,6 +100,20 @@ func TestCodecRefusesDamage(t *testing.T) {
 	huge := []byte{recipientsVersion, 0, 0, 0, 9, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f} // a count of 2^63
 	if _, _, err := DecodeRecipients(huge); !errors.Is(err, ErrBadRecord) {
 		t.Errorf("huge count: %v", err)
+	}
+}
+
+// What an earlier release wrote is read as it was meant.
+func TestCodecReadsVersion1(t *testing.T) {
+	now := AppendEnvelope(nil, typicalEnvelope)
+	old := bytes.Clone(now[:len(now)-1]) // without the empty name
+	old[0] = 1
+	got, err := DecodeEnvelope(old)
+	if err != nil || got.Origin != typicalEnvelope.Origin || got.Sender != typicalEnvelope.Sender {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := DecodeEnvelope(now[:len(now)-1]); err == nil {
+		t.Error("a record of version 2 that is cut")
 	}
 }
 

@@ -46,6 +46,7 @@ type Origin struct {
 	HELO      string     // what the client called itself
 	Client    netip.Addr // the client's address
 	SessionID string
+	AuthName  string // the credential's name; "" if the client had not logged in
 }
 
 // Recipient is one forward-path of a message with what the sender asked for it.

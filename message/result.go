@@ -5,11 +5,13 @@ package message
 type Result uint8
 
 const (
-	Deferred  Result = iota // still ours: tried again at the next due time
-	Delivered               // the next hop answered 250
-	Bounced                 // refused for good
-	Expired                 // still deferred when its time was up
-	Dropped                 // taken out by an operator, without a bounce
+	Deferred   Result = iota // still ours: tried again at the next due time
+	Delivered                // the next hop answered 250
+	Bounced                  // refused for good
+	Expired                  // still deferred when its time was up
+	Dropped                  // taken out by an operator, without a bounce
+	Captured                 // of a login whose mail must not leave
+	Suppressed               // the recipient wants no mail
 	NumResults
 )
 
@@ -29,6 +31,10 @@ func (r Result) String() string {
 		return "expired"
 	case Dropped:
 		return "dropped"
+	case Captured:
+		return "captured"
+	case Suppressed:
+		return "suppressed"
 	default:
 		return "unknown"
 	}

@@ -37,9 +37,13 @@ func (c *counters) standing(space byte, s slot, n int64) {
 	}
 }
 
-const countersVersion = 1
+// countersVersion 1 had the first fieldsV1 of the fields.
+const (
+	countersVersion = 2
+	fieldsV1        = 14
+)
 
-// fields lists the counters in the order they are stored in; new ones go to the end.
+// fields lists the counters in the order they are stored in; new ones go to the end, with a new version.
 func (c *counters) fields() []*int64 {
 	f := []*int64{&c.acceptedMessages, &c.accepted, &c.damaged, &c.messages, &c.bytes, &c.queued,
 		&c.deferred, &c.held, &c.aside}
@@ -68,12 +72,16 @@ func decodeCounters(value []byte) (counters, error) {
 	if err != nil {
 		return c, err
 	}
-	if len(b) < 9 || b[0] != countersVersion {
+	if len(b) < 9 || b[0] < 1 || b[0] > countersVersion {
 		return c, fmt.Errorf("%w: counters of an unknown version", ErrDamaged)
+	}
+	fields := c.fields()
+	if b[0] == 1 {
+		fields = fields[:fieldsV1]
 	}
 	c.lastID = message.ID(binary.BigEndian.Uint64(b[1:]))
 	b = b[9:]
-	for _, f := range c.fields() {
+	for _, f := range fields {
 		v, n := binary.Varint(b)
 		if n <= 0 {
 			return c, fmt.Errorf("%w: counters cut short", ErrDamaged)

@@ -227,7 +227,7 @@ func settleStep(r *rand.Rand, q *Queue, m *model, leases []*Lease, now int64) ([
 			a := address{l.Envelope.ID, rcpt.Address}
 			s.before[a] = m.now[a]
 			result := message.Result(r.IntN(int(message.NumResults)))
-			code := []int{451, 250, 550, 451, 0}[result]
+			code := [message.NumResults]int{message.Deferred: 451, message.Delivered: 250, message.Bounced: 550, message.Expired: 451}[result]
 			st.Results = append(st.Results, result)
 			st.Statuses = append(st.Statuses, message.Status{Code: code})
 			if result.Ended() {

@@ -31,7 +31,7 @@ func (m *incoming) stamp() {
 	if s.intake.Submission && (m.header.Bcc || m.header.ReturnPath) {
 		body = message.RemoveFields(body, "Bcc", "Resent-Bcc", "Return-Path")
 	}
-	content := make([]byte, 0, traceRoom+len(m.fields)+len(body))
+	content := make([]byte, 0, traceRoom+m.signRoom()+len(m.fields)+len(body))
 	content = m.appendTrace(content)
 	content = append(content, m.fields...)
 	content = m.appendMissing(content)
@@ -118,7 +118,7 @@ func (m *incoming) accepted(took time.Duration) {
 		Tenant: env.Tenant, Class: env.Class, Size: env.Size,
 		PeerAddr: info.RemoteAddr, HELO: info.HELO, Timestamp: time.Now(), Created: env.ArrivedAt,
 		Reception: env.Origin.Protocol, SessionID: env.Origin.SessionID, MessageID: env.MessageID,
-		Listener: env.Origin.Listener, Delays: Delays{BeforeQueue: took},
+		Listener: env.Origin.Listener, AuthName: env.Origin.AuthName, Delays: Delays{BeforeQueue: took}, DKIM: m.signed,
 	}}
 	if t := info.TLS; t != nil {
 		event[0].TLSVersion, event[0].TLSCipher = tls.VersionName(t.Version), tls.CipherSuiteName(t.CipherSuite)

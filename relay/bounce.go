@@ -90,6 +90,7 @@ func (r *Relay) addReport(p *Policy, kind message.ReportKind, rcpts []message.Re
 		Kind: kind, Hostname: r.cfg.Hostname, From: p.Bounce.From, Envelope: env, Recipients: rcpts,
 		Content: content, Now: now, ID: id.String(), ReturnFullLimit: p.Bounce.ReturnFullLimit,
 	})
+	body, signed := r.signReport(p, body, now)
 	report := queue.NewMessage{
 		Envelope: &message.Envelope{
 			ID: id, UTF8: utf8, Size: int64(len(body)), ArrivedAt: now,
@@ -107,7 +108,7 @@ func (r *Relay) addReport(p *Policy, kind message.ReportKind, rcpts []message.Re
 	o.events = append(o.events, Event{
 		Type: EventReport, ID: id, Relates: env.ID, Recipient: env.Sender,
 		Domain: report.Recipients[0].Domain, Tenant: env.Tenant, Class: report.Envelope.Class,
-		Size: report.Envelope.Size, Timestamp: time.Now(), Created: now,
+		Size: report.Envelope.Size, Timestamp: time.Now(), Created: now, DKIM: signed,
 	})
 }
 

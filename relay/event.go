@@ -21,7 +21,7 @@ const (
 	EventHeld                        // waits for an operator
 	EventReleased                    // no longer held
 	EventSuppressed                  // ended because the recipient wants no mail
-	EventCaptured                    // ended in the sandbox
+	EventCaptured                    // ended here, as its login's mail must not leave
 	EventComplained                  // the recipient called it spam
 	EventReport                      // a report (DSN) of ours about another message was queued
 	NumEventTypes
@@ -61,6 +61,10 @@ func EventOf(r message.Result) EventType {
 		return EventExpired
 	case message.Dropped:
 		return EventDropped
+	case message.Captured:
+		return EventCaptured
+	case message.Suppressed:
+		return EventSuppressed
 	default:
 		return EventDeferred
 	}
@@ -108,6 +112,10 @@ type Event struct {
 	SessionID  string // of the session it came in by
 	MessageID  string // the Message-ID field without angle brackets
 	Listener   string // the listener it came in by
+	AuthName   string // the credential it came in by
+	// DKIM tells of an accepted event or a report how the message was signed: "d=example.com s=2026a a=rsa-sha256",
+	// several with "; " between them, or "none: " and why. "": nobody wanted it signed.
+	DKIM string
 
 	Delays Delays
 	// Detail tells the steps of the attempt, for trace; nil when nobody wants to know.

@@ -42,6 +42,8 @@ func appendEventJSON(b []byte, e *Event) []byte {
 	b = appendJSONMember(b, `,"session_id":`, e.SessionID, maxEventName)
 	b = appendJSONMember(b, `,"message_id":`, e.MessageID, maxEventAddress)
 	b = appendJSONMember(b, `,"listener":`, e.Listener, maxEventName)
+	b = appendJSONMember(b, `,"authz_id":`, e.AuthName, maxEventName)
+	b = appendJSONMember(b, `,"dkim":`, e.DKIM, maxEventText)
 	b = appendJSONMember(b, `,"tenant":`, e.Tenant, maxEventName)
 	if e.Class != message.ClassNormal {
 		b = appendJSONMember(b, `,"class":`, e.Class.String(), maxEventName)

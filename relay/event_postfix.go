@@ -65,8 +65,11 @@ func (p *postfixLines) appendStampAndHost(b []byte, t time.Time) []byte {
 
 func (p *postfixLines) appendAccepted(b []byte, e *Event) []byte {
 	b = append(p.appendHead(b, e, "smtpd", e.ID), "client="...)
-	b = append(appendPostfixClient(b, e), '\n')
-	return p.appendQueued(b, e)
+	b = appendPostfixClient(b, e)
+	if e.AuthName != "" {
+		b = appendPrintable(append(b, ", sasl_username="...), e.AuthName, maxEventName)
+	}
+	return p.appendQueued(append(b, '\n'), e)
 }
 
 // appendQueued appends what cleanup and qmgr say of every new message.

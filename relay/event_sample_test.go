@@ -27,7 +27,8 @@ func sampleEvents() [NumEventTypes]Event {
 		Sender: "shop@a.test", Recipient: "bob@example.net", Recipients: 3, Size: 4200,
 		PeerName: "web1.a.test", PeerAddr: netip.MustParseAddrPort("192.0.2.7:41234"), HELO: "web1",
 		Reception: "ESMTPS", TLSVersion: "TLSv1.3", TLSCipher: "TLS_AES_128_GCM_SHA256",
-		SessionID: "s1", MessageID: "order-1@a.test", Listener: "submission", Class: message.ClassTransactional,
+		SessionID: "s1", MessageID: "order-1@a.test", Listener: "submission", AuthName: "shop", Class: message.ClassTransactional,
+		DKIM:   "d=a.test s=2026a a=rsa-sha256; d=a.test s=2026a-ed a=ed25519-sha256",
 		Status: message.Status{Code: 250, Enhanced: message.EnhancedCode{2, 0, 0}, Text: "Ok: queued"},
 		Delays: Delays{BeforeQueue: 3200 * time.Microsecond},
 	}

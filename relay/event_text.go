@@ -92,6 +92,9 @@ func appendTextAccepted(b []byte, e *Event) []byte {
 	if e.PeerAddr.IsValid() {
 		b = e.PeerAddr.Addr().AppendTo(append(b, ", from "...))
 	}
+	if e.AuthName != "" {
+		b = appendPrintable(append(b, ", login "...), e.AuthName, maxEventName)
+	}
 	return b
 }
 

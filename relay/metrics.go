@@ -11,6 +11,8 @@ type Metrics struct {
 	Suspensions     uint64 // times that a site was left alone because it did not answer
 	ReportsWithheld uint64 // over the limit against storms
 	LeaseErrors     uint64 // groups that could not be read from the queue
+	Signed          uint64 // messages with a DKIM signature of ours
+	Unsigned        uint64 // messages of our own that there was no key for, or that could not be signed
 	EventsLost      uint64 // events of refusals and acceptances that the log could not take; never an end
 
 	OpenConnections, IdleConnections int // gauges; idle ones are open too
@@ -39,6 +41,7 @@ type counters struct {
 	tls                          [NumTLSLevels]atomic.Uint64
 	suspensions                  atomic.Uint64
 	reportsWithheld              atomic.Uint64
+	signed, unsigned             atomic.Uint64
 	leaseErrors, eventsLost      atomic.Uint64
 }
 
@@ -48,6 +51,7 @@ func (r *Relay) Metrics() Metrics {
 	m := Metrics{
 		Connections: c.connections.Load(), ConnectFailures: c.connectFailures.Load(),
 		Suspensions: c.suspensions.Load(), ReportsWithheld: c.reportsWithheld.Load(),
+		Signed: c.signed.Load(), Unsigned: c.unsigned.Load(),
 		LeaseErrors: c.leaseErrors.Load(), EventsLost: c.eventsLost.Load(),
 	}
 	for i := range m.TLSSessions {

@@ -142,7 +142,7 @@ func (r *Relay) addEvents(p *Policy, a *attempt, o *outcome, classes []policy.Re
 			PeerName: f.host, PeerAddr: f.addr,
 			Timestamp: now, Created: env.ArrivedAt, Attempts: attempts,
 			Source: f.source, Pool: f.pool, Protocol: f.protocol,
-			Reception: env.Origin.Protocol, SessionID: env.Origin.SessionID, Listener: env.Origin.Listener,
+			Reception: env.Origin.Protocol, SessionID: env.Origin.SessionID, Listener: env.Origin.Listener, AuthName: env.Origin.AuthName,
 			TLSVersion: f.tls, TLSCipher: f.cipher, MessageID: env.MessageID,
 			Delays: delays, Detail: detail,
 		}

@@ -79,6 +79,8 @@ type Policy struct {
 	// Postmaster receives what is sent to postmaster, without a domain or at our host name, by anyone (RFC 5321
 	// 4.5.1 has every server take such mail). "": it goes to our host name, like the mail of any domain.
 	Postmaster string
+	// DKIM is how mail of our own is signed; nil: it is not.
+	DKIM *Signing
 	// MaxReceived is how many Received fields a message may carry before it is taken for a
 	// loop (RFC 5321 6.3 wants at least 100).
 	MaxReceived int
@@ -99,6 +101,7 @@ type Relay struct {
 	slots   *slots
 	memory  *memory
 	reading sync.Mutex // held while content is read for a report of mail that is not in delivery
+	signing chan struct{}
 	lanes   laneTable
 	lookups lookups
 	record  *recorder
@@ -139,15 +142,16 @@ func New(cfg Config, p Policy) *Relay {
 		cfg.Log = zap.NewNop()
 	}
 	r := &Relay{
-		cfg:    cfg,
-		queue:  cfg.Queue,
-		router: cfg.Router,
-		events: cfg.Events,
-		log:    cfg.Log,
-		hosts:  newHostMemory(cfg.MaxHosts),
-		storm:  newStormGuard(),
-		slots:  newSlots(cfg.MaxConnections),
-		memory: newMemory(cfg.Memory),
+		cfg:     cfg,
+		queue:   cfg.Queue,
+		router:  cfg.Router,
+		events:  cfg.Events,
+		log:     cfg.Log,
+		hosts:   newHostMemory(cfg.MaxHosts),
+		storm:   newStormGuard(),
+		slots:   newSlots(cfg.MaxConnections),
+		memory:  newMemory(cfg.Memory),
+		signing: newSigning(),
 	}
 	r.lanes.init(r)
 	r.record = newRecorder(r)

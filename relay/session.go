@@ -19,6 +19,8 @@ type Intake struct {
 	// Tenant and Class are those of all mail that comes in here.
 	Tenant string
 	Class  message.Class
+	// Unsigned tells that mail is never signed that comes in here: what the clients bring is others' mail.
+	Unsigned bool
 }
 
 // NewSession implements smtp.Backend.

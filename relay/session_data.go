@@ -21,6 +21,7 @@ type incoming struct {
 	// envelope and content are what goes into the queue; stamp makes them.
 	envelope *message.Envelope
 	content  []byte
+	signed   string // for Event.DKIM
 }
 
 // Data implements gosmtp.Session. When it returns the reply 250, the message is on stable storage.
@@ -51,6 +52,9 @@ func (m *incoming) take() error {
 		return err
 	}
 	m.stamp()
+	if err := m.sign(); err != nil {
+		return err
+	}
 	return m.put()
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/posthaste-mta/posthaste/message"
@@ -99,6 +100,7 @@ func (t *tracer) add(e *Event) {
 		return
 	case e.Type == EventReport: // this message is the report
 		t.recipients = max(e.Recipients, 1)
+		t.addSigned(e)
 		t.line(e.Timestamp, "queued")
 		t.buf = append(appendID(append(t.buf, "as the report about message "...), e.Relates), '\n')
 		return
@@ -155,6 +157,9 @@ func (t *tracer) addAccepted(e *Event) {
 		b = appendPrintable(append(b, " with "...), e.Reception, maxEventName)
 	}
 	b = appendTLS(b, e)
+	if e.AuthName != "" {
+		b = appendPrintable(append(b, ", login "...), e.AuthName, maxEventName)
+	}
 	if e.Listener != "" {
 		b = appendPrintable(append(b, ", listener "...), e.Listener, maxEventName)
 	}
@@ -165,6 +170,7 @@ func (t *tracer) addAccepted(e *Event) {
 		b = append(append(b, ", received in "...), shortSpan(e.Delays.BeforeQueue)...)
 	}
 	t.buf = append(b, '\n')
+	t.addSigned(e)
 	t.line(e.Timestamp, "queued")
 	b = append(t.buf, "on stable storage for "...)
 	b = appendAddress(b, e.Recipient)
@@ -172,6 +178,21 @@ func (t *tracer) addAccepted(e *Event) {
 		b = append(strconv.AppendInt(append(b, " and "...), int64(e.Recipients-1), 10), " more"...)
 	}
 	t.buf = append(b, '\n')
+}
+
+// addSigned prints one line for each signature, or why there is none.
+func (t *tracer) addSigned(e *Event) {
+	if why, none := strings.CutPrefix(e.DKIM, "none: "); none {
+		t.line(e.Timestamp, "unsigned")
+		t.buf = append(appendPrintable(t.buf, why, maxEventText), '\n')
+		return
+	}
+	for signature := range strings.SplitSeq(e.DKIM, "; ") {
+		if signature != "" {
+			t.line(e.Timestamp, "signed")
+			t.buf = append(appendPrintable(t.buf, signature, maxEventText), '\n')
+		}
+	}
 }
 
 func appendTLS(b []byte, e *Event) []byte {

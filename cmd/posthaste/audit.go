@@ -43,10 +43,17 @@ func (c *auditCmd) Run(p process) error {
 }
 
 func printAudit(w io.Writer, a admin.Audit) {
-	ended := a.Delivered + a.Bounced + a.Expired + a.Dropped
+	ended := a.Delivered + a.Bounced + a.Expired + a.Dropped + a.Captured + a.Suppressed
+	var more string
+	if a.Captured > 0 {
+		more += fmt.Sprintf(", %d captured", a.Captured)
+	}
+	if a.Suppressed > 0 {
+		more += fmt.Sprintf(", %d suppressed", a.Suppressed)
+	}
 	fmt.Fprintf(w, "accepted  %12d recipients\n", a.Accepted)
-	fmt.Fprintf(w, "  ended   %12d  (%d delivered, %d bounced, %d expired, %d dropped)\n",
-		ended, a.Delivered, a.Bounced, a.Expired, a.Dropped)
+	fmt.Fprintf(w, "  ended   %12d  (%d delivered, %d bounced, %d expired, %d dropped%s)\n",
+		ended, a.Delivered, a.Bounced, a.Expired, a.Dropped, more)
 	fmt.Fprintf(w, "  queued  %12d  (%d held)\n", a.Queued, a.Held)
 	if a.Damaged > 0 {
 		fmt.Fprintf(w, "  damaged %12d  (put aside: their record cannot be read)\n", a.Damaged)
