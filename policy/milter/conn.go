@@ -16,7 +16,8 @@ type conn struct {
 	w      *bufio.Writer
 	agreed agreed
 	budget int64       // what the filter may still send for this message, in bytes
-	reused bool        // the connection served a message before
+	client Session     // whose messages the filter is shown on this connection; it knows of one client for each
+	reused bool        // the filter knows the client already
 	ended  bool        // no message is under way: no abort is needed
 	idle   *time.Timer // closes the connection while it is in the pool
 }
@@ -65,16 +66,6 @@ func (c *conn) receive() (packet, error) {
 			return p, err
 		}
 	}
-}
-
-// again prepares a kept connection for the message of another client.
-func (c *conn) again() error {
-	if !c.ended {
-		if err := c.send(wire.CodeAbort); err != nil {
-			return err
-		}
-	}
-	return c.send(wire.CodeQuitNewConn)
 }
 
 // quit says good-bye, as far as that is possible without waiting long.

@@ -94,7 +94,7 @@ func (f *filter) answer(p packet) []byte {
 		binary.BigEndian.PutUint32(b[4:], uint32(f.actions))
 		binary.BigEndian.PutUint32(b[8:], uint32(f.steps))
 		return frame("O" + string(b[:]))
-	case wire.CodeMacro, wire.CodeAbort, wire.CodeQuit, wire.CodeQuitNewConn:
+	case wire.CodeMacro, wire.CodeAbort, wire.CodeQuit:
 		return nil
 	case wire.CodeHeader:
 		if f.steps&wire.OptNoHeaderReply != 0 {

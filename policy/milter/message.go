@@ -4,7 +4,8 @@ import (
 	"net/netip"
 )
 
-// Session is what is known of the client that brought a message. Empty means not known, or not so.
+// Session is what is known of the client that brought a message. Empty means not known, or not so. Messages with
+// the same Session may share a connection to the filter, one after the other.
 type Session struct {
 	Listener   string         // the macro {daemon_name}
 	ClientAddr netip.AddrPort // invalid for mail that did not come over IP

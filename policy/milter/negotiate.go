@@ -65,6 +65,3 @@ func parseNegotiation(p packet) (agreed, error) {
 }
 
 func (a agreed) skips(step wire.OptProtocol) bool { return a.steps&step != 0 }
-
-// keeps tells whether the filter understands that another client's message follows on the same connection.
-func (a agreed) keeps() bool { return a.version >= version }

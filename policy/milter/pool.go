@@ -3,12 +3,15 @@ package milter
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
 
-// pool is a filter's connections: bounded in number, kept for a while when unused. A filter that does not even
-// refuse connections is left alone for a moment, so that not every message waits for it in vain.
+// pool is a filter's connections: bounded in number, and kept for a while for the client's next message. The protocol
+// has a command that lets the message of another client follow (SMFIC_QUIT_NC), but filters hang or abort at it, so
+// a connection has one client. A filter that does not even refuse connections is left alone for a moment, so that
+// not every message waits for it in vain.
 type pool struct {
 	opt     Options
 	counter *counter
@@ -28,14 +31,14 @@ func newPool(o Options, c *counter) *pool {
 	return &pool{opt: o, counter: c, slots: make(chan struct{}, o.Connections)}
 }
 
-// get returns a connection that is ready for a message. It waits while all are in use.
-func (p *pool) get(ctx context.Context) (*conn, error) {
+// get returns a connection that is ready for a message of the client. It waits while all are in use.
+func (p *pool) get(ctx context.Context, client Session) (*conn, error) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("all %d connections are in use: %w", p.opt.Connections, context.Cause(ctx))
 	}
-	c, err := p.kept()
+	c, err := p.kept(client)
 	if c == nil && err == nil {
 		c, err = p.dial(ctx)
 	}
@@ -43,26 +46,23 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 		<-p.slots
 		return nil, err
 	}
+	c.client = client
 	return c, nil
 }
 
-// kept returns a connection that served before, or nil.
-func (p *pool) kept() (*conn, error) {
+// kept returns a connection that served the client before, or nil.
+func (p *pool) kept(client Session) (*conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, ErrClosed
 	}
-	for len(p.free) > 0 {
-		c := p.free[len(p.free)-1]
-		p.free = p.free[:len(p.free)-1]
-		if !c.idle.Stop() {
-			continue // it has just been given up; expire closes it
-		}
-		if c.again() != nil {
-			_ = c.net.Close()
+	for i := len(p.free) - 1; i >= 0; i-- {
+		c := p.free[i]
+		if c.client != client || !c.idle.Stop() { // one whose time is over is closed by expire
 			continue
 		}
+		p.free = slices.Delete(p.free, i, i+1)
 		c.reused = true
 		p.counter.reused.Add(1)
 		return c, nil
@@ -112,14 +112,15 @@ func (p *pool) silence(why error) {
 	p.mute, p.why = time.Now().Add(muteTime), why
 }
 
-// put takes a connection back after its message.
+// put takes a connection back after its message. It is kept for the client's next one if the filter gave its
+// decision at the end of the message, where the next may follow.
 func (p *pool) put(c *conn, good bool) {
-	if !good || !c.agreed.keeps() || !p.keep(c) {
-		if good {
-			c.quit()
-		} else {
-			_ = c.net.Close()
-		}
+	switch {
+	case !good:
+		_ = c.net.Close()
+	case c.ended && p.keep(c):
+	default:
+		c.quit()
 	}
 	<-p.slots
 }
@@ -130,6 +131,13 @@ func (p *pool) keep(c *conn) bool {
 	if p.closed {
 		return false
 	}
+	if len(p.free) == p.opt.Connections {
+		oldest := p.free[0]
+		p.free = slices.Delete(p.free, 0, 1)
+		if oldest.idle.Stop() {
+			oldest.idle.Reset(0) // its timer says good-bye, nobody waits for that
+		}
+	}
 	c.idle = time.AfterFunc(p.opt.Idle, func() { p.expire(c) })
 	p.free = append(p.free, c)
 	return true
@@ -138,12 +146,7 @@ func (p *pool) keep(c *conn) bool {
 // expire closes a connection that nobody has used for a while.
 func (p *pool) expire(c *conn) {
 	p.mu.Lock()
-	for i := range p.free {
-		if p.free[i] == c {
-			p.free = append(p.free[:i], p.free[i+1:]...)
-			break
-		}
-	}
+	p.free = slices.DeleteFunc(p.free, func(other *conn) bool { return other == c })
 	p.mu.Unlock()
 	c.quit()
 }

@@ -36,9 +36,9 @@ type Options struct {
 	Command time.Duration
 	// Message bounds all that one message takes, the wait for a free connection too; 5 min.
 	Message time.Duration
-	// Idle is how long an unused connection is kept; 30 s.
+	// Idle is how long a connection is kept for the client's next message; 10 s.
 	Idle time.Duration
-	// Connections is the most there are at a time, so also the most messages being looked at; 16.
+	// Connections is the most messages being looked at, each on its connection; as many again may be kept; 16.
 	Connections int
 	// MaxAnswer bounds what a filter may send for one message, in bytes: changes and the new body; 64 MiB.
 	MaxAnswer int64
@@ -50,7 +50,7 @@ func (o Options) withDefaults() Options {
 	for _, d := range []struct {
 		value *time.Duration
 		is    time.Duration
-	}{{&o.Connect, 10 * time.Second}, {&o.Command, 30 * time.Second}, {&o.Message, 5 * time.Minute}, {&o.Idle, 30 * time.Second}} {
+	}{{&o.Connect, 10 * time.Second}, {&o.Command, 30 * time.Second}, {&o.Message, 5 * time.Minute}, {&o.Idle, 10 * time.Second}} {
 		if *d.value <= 0 {
 			*d.value = d.is
 		}
@@ -126,7 +126,7 @@ func (s *Scanner) Scan(ctx context.Context, m Message) Verdict {
 // have been restarted in between. Nothing of the message is lost by that, it is all in memory.
 func (s *Scanner) ask(ctx context.Context, m *Message) (Verdict, error) {
 	for {
-		c, err := s.pool.get(ctx)
+		c, err := s.pool.get(ctx, m.Session)
 		if err != nil {
 			return Verdict{}, err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -234,22 +235,43 @@ func TestAConnectionServesSeveralMessages(t *testing.T) {
 	if n := f.connections(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
-	if !strings.Contains(f.dialogue(), "E \"\"\nK \"\"\nD \"C") {
+	if !strings.Contains(f.dialogue(), "E \"\"\nD \"Mi|Q1") {
 		t.Errorf("between two messages:\n%s", f.dialogue())
 	}
 	if m := s.Metrics(); m.Accepted != 3 || m.Reused != 2 || m.Connects != 1 || m.Idle != 1 || m.Busy != 0 {
 		t.Errorf("metrics %+v", m)
 	}
+	other := letter()
+	other.AuthName = "bob"
+	if s.Scan(t.Context(), other); f.connections() != 2 {
+		t.Errorf("another client's message went over the connection of the first")
+	}
+	f.script[wire.CodeRcpt] = frame("r") // decided in the middle: what may follow is not clear
+	s.Scan(t.Context(), other)
+	if s.Scan(t.Context(), other); f.connections() != 3 {
+		t.Errorf("%d connections, want 3", f.connections())
+	}
+}
 
-	old := newFilter()
-	old.version = 2
-	s = old.scanner(t, Options{})
-	for range 2 {
-		s.Scan(t.Context(), letter())
-	}
-	if n := old.connections(); n != 2 {
-		t.Errorf("a filter of version 2 got %d connections, want 2", n)
-	}
+func TestKeptConnectionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFilter()
+		s := f.scanner(t, Options{Connections: 2})
+		m := letter()
+		for port := range uint16(5) {
+			m.ClientAddr = netip.AddrPortFrom(m.ClientAddr.Addr(), port)
+			s.Scan(t.Context(), m)
+		}
+		synctest.Wait()
+		if got := s.Metrics().Idle; got != 2 {
+			t.Errorf("%d connections are kept, want 2", got)
+		}
+		if n := strings.Count(f.dialogue(), "Q \"\""); n != 3 {
+			t.Errorf("%d good-byes, want 3", n)
+		}
+		s.Close()
+		synctest.Wait()
+	})
 }
 
 // A filter that was restarted has closed the connection that we kept.

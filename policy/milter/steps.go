@@ -53,7 +53,11 @@ func (c *conn) step(a *answer, code wire.Code, without, unanswered wire.OptProto
 	return a.decide(p)
 }
 
+// connect is shown once for all messages of a client, and so is helo.
 func (c *conn) connect(m *Message, a *answer) error {
+	if c.reused {
+		return nil
+	}
 	data := cstring(nil, m.clientName())
 	switch ip := m.ClientAddr.Addr(); {
 	case !m.ClientAddr.IsValid():
@@ -69,6 +73,9 @@ func (c *conn) connect(m *Message, a *answer) error {
 }
 
 func (c *conn) helo(m *Message, a *answer) error {
+	if c.reused {
+		return nil
+	}
 	return c.step(a, wire.CodeHelo, wire.OptNoHelo, wire.OptNoHeloReply, m.heloMacros(), cstring(nil, m.HELO))
 }
 
