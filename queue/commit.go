@@ -34,8 +34,9 @@ type incoming struct {
 	msg     *loaded
 	sum     uint32 // of the content's record
 	entries []*entry
-	values  [][]byte // the entries' records
-	env     []byte   // the envelope's record, if there are several groups
+	values  [][]byte                  // the entries' records
+	env     []byte                    // the envelope's record, if there are several groups
+	ended   [message.NumResults]int64 // further recipients, that end here
 }
 
 // outcome is a change of one group.
@@ -219,6 +220,15 @@ func (c *committer) build(r *request) error {
 
 func (c *committer) buildPut(p *incoming) {
 	env := p.msg.envelope
+	c.counters.acceptedMessages++
+	c.counters.lastID = max(c.counters.lastID, env.ID)
+	for result, n := range p.ended {
+		c.counters.accepted += n
+		c.counters.ended[result] += n
+	}
+	if len(p.entries) == 0 { // all have ended
+		return
+	}
 	content := p.msg.content
 	op := c.batch.SetDeferred(9, sumLen+len(content))
 	putIDKey(op.Key, spaceContent, env.ID)
@@ -237,10 +247,8 @@ func (c *committer) buildPut(p *incoming) {
 		c.counters.accepted += int64(e.count)
 		c.counters.standing(spaceSchedule, e.slot, 1)
 	}
-	c.counters.acceptedMessages++
 	c.counters.messages++
 	c.counters.bytes += int64(len(content))
-	c.counters.lastID = max(c.counters.lastID, env.ID)
 }
 
 func (c *committer) buildOutcome(o *outcome) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/posthaste-mta/posthaste/message"
 )
@@ -41,14 +42,7 @@ func (q *Queue) newIncoming(env *message.Envelope, rcpts []message.Recipient, co
 	if err := checkNames(env, rcpts); err != nil {
 		return nil, err
 	}
-	if env.ID == 0 {
-		env.ID = q.ids.Next()
-	}
-	now := q.now()
-	if env.ArrivedAt.IsZero() {
-		env.ArrivedAt = now
-	}
-	env.Size = int64(len(content))
+	now := q.identify(env, content)
 	var key [9]byte
 	putIDKey(key[:], spaceContent, env.ID)
 	p := &incoming{msg: &loaded{envelope: env, content: content}, sum: sum(key[:], content)}
@@ -75,6 +69,19 @@ func (q *Queue) newIncoming(env *message.Envelope, rcpts []message.Recipient, co
 		p.values = append(p.values, appendGroup(nil, placeKey(spaceSchedule, e.name, e.slot), g))
 	}
 	return p, nil
+}
+
+// identify gives a new message what its caller has left out, and returns the time.
+func (q *Queue) identify(env *message.Envelope, content []byte) time.Time {
+	if env.ID == 0 {
+		env.ID = q.ids.Next()
+	}
+	now := q.now()
+	if env.ArrivedAt.IsZero() {
+		env.ArrivedAt = now
+	}
+	env.Size = int64(len(content))
+	return now
 }
 
 // checkNames refuses what cannot be part of a key.

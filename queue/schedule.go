@@ -273,6 +273,9 @@ func (s *schedule) committed(requests []*request) {
 	now := s.now()
 	for _, r := range requests {
 		for _, p := range r.puts {
+			if len(p.entries) == 0 {
+				continue
+			}
 			p.msg.refs = len(p.entries)
 			s.cache.add(p.msg, now)
 			for _, e := range p.entries {
