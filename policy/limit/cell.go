@@ -21,7 +21,7 @@ type cell struct {
 	unsaved bool
 }
 
-const shards = 64 // as many as a uint64 has bits: see claim.lock
+const shards = 64 // as many as a uint64 has bits: see Limiter.lock
 
 // shard is a part of all cells.
 type shard struct {

@@ -19,14 +19,14 @@ func (l *Limiter) Connect(who Who) (*Presence, error) {
 // Join counts the connection for subjects that have become known since, as by a login; or refuses,
 // and it stays counted as before. Name no subject twice.
 func (p *Presence) Join(who Who) error {
-	var room [12]part
-	c := claim{who: &who, parts: room[:0]}
-	if err := p.limiter.take(&c, Connections, 1); err != nil {
+	var room [roomFor]part
+	parts, locks := p.limiter.gather(room[:0], &who, Connections)
+	if err := p.limiter.take(parts, locks, &who, Connections, 1); err != nil {
 		return err
 	}
-	for i := range c.parts {
-		if c.parts[i].rule.Kind == Concurrent {
-			p.counted = append(p.counted, c.parts[i].key)
+	for i := range parts {
+		if parts[i].rule.Kind == Concurrent {
+			p.counted = append(p.counted, parts[i].key)
 		}
 	}
 	return nil

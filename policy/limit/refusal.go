@@ -27,7 +27,7 @@ func (r *Refusal) Unwrap() error { return r.status }
 // maxNamed bounds how much of a name is said back.
 const maxNamed = 100
 
-var subjectWords = [numSubjects]string{"client", "credential", "tenant", "sender", "recipient domain"}
+var subjectWords = [numSubjects]string{"client", "credential", "tenant", "sender", "recipient domain", "listener"}
 
 func (l *Limiter) refusal(r *rule, who *Who, n, wait int64) *Refusal {
 	e := &Refusal{Rule: r.Rule, Name: who.name(r.Subject), Wait: time.Duration(wait)}

@@ -15,12 +15,13 @@ const (
 	Client     Subject = iota // the address of the peer: an IPv4 address, an IPv6 /64
 	Credential                // the name that was used to log in
 	Tenant
-	Sender // the address in MAIL FROM, in lower case
-	Domain // the recipient's, in lower case and as A-label
+	Sender   // the address in MAIL FROM, in lower case
+	Domain   // the recipient's, in lower case and as A-label
+	Listener // all that comes in by one
 	numSubjects
 )
 
-var subjectNames = []string{"client", "credential", "tenant", "sender", "domain"}
+var subjectNames = []string{"client", "credential", "tenant", "sender", "domain", "listener"}
 
 // String returns the subject's name in the configuration.
 func (s Subject) String() string { return nameOf(subjectNames, int(s)) }

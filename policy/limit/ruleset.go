@@ -32,6 +32,8 @@ type ruleset struct {
 	everybody [numSubjects][numUnits][]*rule
 	// one has all rules for those who have one of their own.
 	one [numSubjects]map[string]*[numUnits][]*rule
+	// quotas tells that some rule is a Quota.
+	quotas bool
 }
 
 func newRuleset(rules []Rule) (*ruleset, error) {
@@ -50,6 +52,7 @@ func newRuleset(rules []Rule) (*ruleset, error) {
 			return nil, fmt.Errorf("rule %d: limit: there is another that counts the same, %s", i+1, c.Rule)
 		}
 		seen[c.alike][c.For] = true
+		set.quotas = set.quotas || c.Kind == Quota
 		if c.For != "" {
 			own = append(own, c)
 			continue

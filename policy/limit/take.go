@@ -13,47 +13,42 @@ type part struct {
 	cell cell // as it will be
 }
 
-// claim is all that one event takes.
-type claim struct {
-	who   *Who
-	parts []part
-	locks uint64 // bit i: shard i
-}
-
 // Take uses up n of a unit, for all subjects that take part, under every rule that holds for them; or
 // nothing at all, and returns a *Refusal. n is at least 1. Connections are for Connect.
 func (l *Limiter) Take(who Who, unit Unit, n int64) error {
-	var room [12]part
-	c := claim{who: &who, parts: room[:0]}
-	return l.take(&c, unit, n)
+	var room [roomFor]part
+	parts, locks := l.gather(room[:0], &who, unit)
+	return l.take(parts, locks, &who, unit, n)
 }
 
-func (l *Limiter) take(c *claim, unit Unit, n int64) error {
-	l.gather(c, unit)
-	if len(c.parts) == 0 {
+// roomFor is how many rules an event can meet without memory being allocated.
+const roomFor = 8
+
+func (l *Limiter) take(parts []part, locks uint64, who *Who, unit Unit, n int64) error {
+	if len(parts) == 0 {
 		return nil
 	}
 	t := l.instant()
-	l.lock(c)
+	l.lock(locks)
 	var refused *rule
 	var longest int64
-	for i := range c.parts {
-		p := &c.parts[i]
-		p.cell = l.cellOf(l.shard(p.key), c.who, p, t)
+	for i := range parts {
+		p := &parts[i]
+		p.cell = l.cellOf(l.shard(p.key), who, p, t)
 		if wait := p.use(n, t); wait > 0 && (refused == nil || wait > longest) {
 			refused, longest = p.rule, wait
 		}
 	}
 	if refused == nil {
-		for i := range c.parts {
-			p := &c.parts[i]
-			l.put(l.shard(p.key), c.who, p, t)
+		for i := range parts {
+			p := &parts[i]
+			l.put(l.shard(p.key), who, p, t)
 		}
 	}
-	l.unlock(c)
+	l.unlock(locks)
 	if refused != nil {
 		l.refused[refused.Subject].Add(1)
-		return l.refusal(refused, c.who, n, longest)
+		return l.refusal(refused, who, n, longest)
 	}
 	l.taken[unit].Add(n)
 	return nil
@@ -86,13 +81,14 @@ func (p *part) use(n int64, t instant) (wait int64) {
 	return 0
 }
 
-// gather finds the rules.
-func (l *Limiter) gather(c *claim, unit Unit) {
-	set, who := l.rules.Load(), c.who
+// gather appends the parts of all rules that hold. Bit i of locks stands for shard i.
+func (l *Limiter) gather(parts []part, who *Who, unit Unit) (_ []part, locks uint64) {
+	set := l.rules.Load()
 	for s := range numSubjects {
 		rules := set.everybody[s][unit]
 		own := set.one[s]
-		if len(rules) == 0 && len(own) == 0 {
+		brought := s == Credential && who.Own != nil
+		if len(rules) == 0 && len(own) == 0 && !brought {
 			continue
 		}
 		hash, ok := l.hash(who, s)
@@ -104,11 +100,16 @@ func (l *Limiter) gather(c *claim, unit Unit) {
 				rules = lists[unit]
 			}
 		}
+		var room [roomFor]*rule
+		if brought {
+			rules = who.Own.over(room[:0], rules, unit)
+		}
 		for _, r := range rules {
-			c.parts = append(c.parts, part{rule: r, key: key{who: hash, alike: r.alike}})
-			c.locks |= 1 << shardOf(key{who: hash})
+			parts = append(parts, part{rule: r, key: key{who: hash, alike: r.alike}})
+			locks |= 1 << shardOf(key{who: hash})
 		}
 	}
+	return parts, locks
 }
 
 // hash returns the subject's part of a key; not ok if it does not take part.
@@ -133,15 +134,15 @@ func shardOf(k key) uint { return uint(k.who % shards) }
 
 func (l *Limiter) shard(k key) *shard { return &l.shards[shardOf(k)] }
 
-// lock locks the shards in their order, so that two claims cannot wait for each other.
-func (l *Limiter) lock(c *claim) {
-	for m := c.locks; m != 0; m &= m - 1 {
+// lock locks the shards in their order, so that two events cannot wait for each other.
+func (l *Limiter) lock(locks uint64) {
+	for m := locks; m != 0; m &= m - 1 {
 		l.shards[bits.TrailingZeros64(m)].mu.Lock()
 	}
 }
 
-func (l *Limiter) unlock(c *claim) {
-	for m := c.locks; m != 0; m &= m - 1 {
+func (l *Limiter) unlock(locks uint64) {
+	for m := locks; m != 0; m &= m - 1 {
 		l.shards[bits.TrailingZeros64(m)].mu.Unlock()
 	}
 }

@@ -14,6 +14,10 @@ type Who struct {
 	Tenant     string
 	Sender     string // the address without brackets
 	Domain     string // of the one recipient
+	Listener   string
+	// Own is the credential's own limits, which take the place of those for all credentials that count
+	// the same.
+	Own *Own
 }
 
 // name returns a subject's name, "" if it does not take part. That of a client is made only when it
@@ -31,6 +35,8 @@ func (w *Who) name(s Subject) string {
 		return w.Tenant
 	case Sender:
 		return fold(s, w.Sender)
+	case Listener:
+		return w.Listener
 	default:
 		return fold(s, w.Domain)
 	}
