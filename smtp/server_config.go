@@ -33,6 +33,9 @@ type ServerConfig struct {
 	// Versions below 1.2 are never taken, whatever it says.
 	TLS         *tls.Config
 	ImplicitTLS bool
+	// TLSReady tells whether there is a certificate by now; until then STARTTLS is not offered and answered with
+	// 454 4.7.0. nil: there always is. It is asked at each EHLO.
+	TLSReady func() bool
 	// RequireTLS answers 530 to all but EHLO, NOOP, RSET, QUIT and STARTTLS until there is TLS.
 	RequireTLS bool
 	// AllowInsecureAuth offers AUTH without TLS. For tests and trusted networks.

@@ -101,7 +101,7 @@ func (c *serverConn) hello(arg []byte, esmtp bool) {
 	if !c.cfg.DisableDSN {
 		c.out = append(c.out, "250-DSN\r\n"...)
 	}
-	if c.srv.tls != nil && c.info.TLS == nil {
+	if c.srv.tls != nil && c.info.TLS == nil && c.tlsReady() {
 		c.out = append(c.out, "250-STARTTLS\r\n"...)
 	}
 	if c.cfg.EnableREQUIRETLS && c.info.TLS != nil {
@@ -148,6 +148,9 @@ func (c *serverConn) startTLS() {
 	case c.srv.tls == nil:
 		c.refuse(replyNotImplemented)
 		return
+	case !c.tlsReady():
+		c.refuse(replyNoTLSYet)
+		return
 	case c.tx.open:
 		c.refuse(replyInTransaction)
 		return
@@ -167,6 +170,8 @@ func (c *serverConn) startTLS() {
 	c.session.Reset()
 	c.info.HELO, c.info.ESMTP = "", false
 }
+
+func (c *serverConn) tlsReady() bool { return c.cfg.TLSReady == nil || c.cfg.TLSReady() }
 
 // handshake puts TLS on the connection. After a failure nothing can be said any more.
 func (c *serverConn) handshake() bool {

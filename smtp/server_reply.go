@@ -29,6 +29,7 @@ const (
 	replyTooManyCommands = "421 4.7.0 Too many commands without mail, closing the connection\r\n"
 	replyLocalError      = "451 4.3.0 Local error, try again later\r\n"
 	replyNoMemory        = "452 4.3.1 Out of memory for messages, try again later\r\n"
+	replyNoTLSYet        = "454 4.7.0 TLS not available, try again later\r\n"
 	replyTooManyRcpts    = "452 4.5.3 Too many recipients\r\n"
 
 	replyUnknown          = "500 5.5.2 Command unknown\r\n"

@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -49,6 +50,41 @@ func (c *pipeClient) startTLS(cfg *tls.Config) error {
 	t := tls.Client(c.nc, cfg)
 	c.nc, c.br = t, bufio.NewReader(t)
 	return t.Handshake()
+}
+
+// Until there is a certificate STARTTLS is not offered, and whoever tries it all the same goes on in the clear.
+func TestServerTLSNotReady(t *testing.T) {
+	var ready atomic.Bool
+	_, addr := startServer(t, ServerConfig{TLS: serverTestTLS(t), TLSReady: ready.Load}, &serverRecord{})
+	c := socketClient(t, addr)
+	offered := func() (found bool) {
+		c.send("EHLO a.test\r\n")
+		for {
+			line, err := c.br.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || strings.Contains(line, "STARTTLS")
+			if strings.HasPrefix(line, "250 ") {
+				return found
+			}
+		}
+	}
+	c.expect("220 ")
+	if offered() {
+		t.Error("STARTTLS offered without a certificate")
+	}
+	c.send("STARTTLS\r\nNOOP\r\n")
+	c.expect("454 4.7.0 TLS not available", "250 ")
+	ready.Store(true)
+	if !offered() {
+		t.Error("STARTTLS not offered with a certificate")
+	}
+	c.send("STARTTLS\r\n")
+	c.expect("220 2.0.0 Ready")
+	if err := c.startTLS(anyCertificate); err != nil {
+		t.Fatal(err)
+	}
 }
 
 var anyCertificate = &tls.Config{InsecureSkipVerify: true}
