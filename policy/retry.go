@@ -1,4 +1,4 @@
-// Package policy decides and never acts: when to try again, what a reply means, how hard a site
+// Package policy decides and never acts: when to try again, how hard a site
 // may be pressed, who may relay. It has no clock and does no input or output; whoever asks brings
 // the time and the chance.
 package policy
@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/posthaste-mta/posthaste/policy/classify"
 )
 
 // Schedule says when a deferred recipient is tried again.
@@ -66,12 +68,12 @@ func (s Schedule) Validate() error {
 // that of the message; rnd, in [0, 1), is the chance for the jitter. A wait that would end behind
 // the expiry ends at it, so that the last attempt is made just before the message is given up.
 // The wait is never less than a millisecond, also for a schedule without intervals.
-func (s *Schedule) Next(attempts int, age time.Duration, class ReplyClass, rnd float64) time.Duration {
+func (s *Schedule) Next(attempts int, age time.Duration, class classify.Class, rnd float64) time.Duration {
 	var d time.Duration
 	if n := len(s.Intervals); n > 0 {
 		d = s.Intervals[min(max(attempts-1, 0), n-1)]
 	}
-	if class == Greylisted && attempts <= 1 && s.GreylistRetry > 0 {
+	if class.Action() == classify.RetrySoon && attempts <= 1 && s.GreylistRetry > 0 {
 		d = min(d, s.GreylistRetry)
 	}
 	d += time.Duration(s.Jitter * (2*rnd - 1) * float64(d))

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/posthaste-mta/posthaste/message"
-	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/policy/classify"
 	"github.com/posthaste-mta/posthaste/queue"
 )
 
@@ -74,12 +74,12 @@ func (r *Relay) decide(a *attempt) outcome {
 		Statuses:    a.statuses,
 		DelayWarned: a.lease.DelayWarned,
 	}}
-	classes := make([]policy.ReplyClass, 0, 100)
+	classes := make([]classify.Class, 0, 100)
 	wait, asBefore := time.Duration(-1), false
 	for i, status := range a.statuses {
-		class := policy.Unknown
+		class := classify.Unknown
 		if !status.Positive() {
-			class = policy.Classify(status)
+			class = classify.Builtin().Classify(status).Class
 		}
 		classes = append(classes, class)
 		switch {
@@ -114,7 +114,7 @@ func (r *Relay) decide(a *attempt) outcome {
 }
 
 // addEvents tells what became of each recipient.
-func (r *Relay) addEvents(p *Policy, a *attempt, o *outcome, classes []policy.ReplyClass, attempts int) {
+func (r *Relay) addEvents(p *Policy, a *attempt, o *outcome, classes []classify.Class, attempts int) {
 	env, f := a.lease.Envelope, a.facts
 	now := time.Now()
 	delays := Delays{
