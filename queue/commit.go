@@ -33,6 +33,7 @@ type request struct {
 type incoming struct {
 	msg     *loaded
 	sum     uint32 // of the content's record
+	space   byte   // where its groups will stand: spaceSchedule or spaceHeld
 	entries []*entry
 	values  [][]byte                  // the entries' records
 	env     []byte                    // the envelope's record, if there are several groups
@@ -240,12 +241,12 @@ func (c *committer) buildPut(p *incoming) {
 		c.live[env.ID] = len(p.entries)
 	}
 	for i, e := range p.entries {
-		c.set(placeKey(spaceSchedule, e.name, e.slot), p.values[i])
+		c.set(placeKey(p.space, e.name, e.slot), p.values[i])
 		if p.env != nil {
 			c.set(liveKey(e.ticket()), nil)
 		}
 		c.counters.accepted += int64(e.count)
-		c.counters.standing(spaceSchedule, e.slot, 1)
+		c.counters.standing(p.space, e.slot, 1)
 	}
 	c.counters.messages++
 	c.counters.bytes += int64(len(content))

@@ -18,7 +18,7 @@ func (q *Queue) Put(ctx context.Context, env *message.Envelope, rcpts []message.
 	if err := q.Full(); err != nil {
 		return 0, err
 	}
-	p, err := q.newIncoming(env, rcpts, content)
+	p, err := q.newIncoming(env, rcpts, content, spaceSchedule)
 	if err != nil {
 		return 0, err
 	}
@@ -37,15 +37,15 @@ func (q *Queue) Full() error {
 // NewID returns an ID for use with Put, for callers that need it beforehand.
 func (q *Queue) NewID() message.ID { return q.ids.Next() }
 
-// newIncoming prepares a message for the committer, on the caller's processor.
-func (q *Queue) newIncoming(env *message.Envelope, rcpts []message.Recipient, content []byte) (*incoming, error) {
+// newIncoming prepares a message for the committer, on the caller's processor. space is spaceSchedule or spaceHeld.
+func (q *Queue) newIncoming(env *message.Envelope, rcpts []message.Recipient, content []byte, space byte) (*incoming, error) {
 	if err := checkNames(env, rcpts); err != nil {
 		return nil, err
 	}
 	now := q.identify(env, content)
 	var key [9]byte
 	putIDKey(key[:], spaceContent, env.ID)
-	p := &incoming{msg: &loaded{envelope: env, content: content}, sum: sum(key[:], content)}
+	p := &incoming{msg: &loaded{envelope: env, content: content}, sum: sum(key[:], content), space: space}
 
 	groups := groupByDomain(rcpts, q.groupSize)
 	if len(groups) > 1<<16 {
@@ -66,7 +66,7 @@ func (q *Queue) newIncoming(env *message.Envelope, rcpts []message.Recipient, co
 			msg:   p.msg,
 		}
 		p.entries = append(p.entries, e)
-		p.values = append(p.values, appendGroup(nil, placeKey(spaceSchedule, e.name, e.slot), g))
+		p.values = append(p.values, appendGroup(nil, placeKey(space, e.name, e.slot), g))
 	}
 	return p, nil
 }

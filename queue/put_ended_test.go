@@ -84,3 +84,42 @@ func TestCrashAroundPutEnded(t *testing.T) {
 		t.Error("lost")
 	}
 }
+
+// Mail can be held from the start: it is there, also after a restart, and nobody leases it until it is resumed.
+func TestPutHeld(t *testing.T) {
+	fs := vfs.NewMem()
+	q := openTest(t, Options{FS: fs})
+	ctx := context.Background()
+	env := &message.Envelope{Sender: "s@example.org"}
+	if _, err := q.PutEnded(ctx, env, rcpts("a@one.test", "b@two.test"), []byte("hello\r\n"), Ended{Held: true}); err != nil {
+		t.Fatal(err)
+	}
+	check := func(step string, queued, held int64) {
+		t.Helper()
+		if a, err := q.Audit(ctx); err != nil || a.Accepted != 2 || a.Queued != queued || a.Held != held || a.Unaccounted() != 0 {
+			t.Errorf("%s: %+v, %v", step, a, err)
+		}
+	}
+	check("put", 2, 2)
+	if l, err := q.Lease("one.test"); l != nil || err != nil {
+		t.Errorf("leased %+v, %v", l, err)
+	}
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	q = openTest(t, Options{FS: fs})
+	check("restart", 2, 2)
+	if n, err := q.Resume(ctx, Filter{}, nil); err != nil || n.Recipients != 2 {
+		t.Errorf("resumed %+v, %v", n, err)
+	}
+	for range 2 {
+		l := nextLease(t, q)
+		if content, err := l.Content(); err != nil || string(content) != "hello\r\n" {
+			t.Errorf("content %q, %v", content, err)
+		}
+		if err := q.Settle(ctx, []Settlement{all(l, message.Delivered)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("end", 0, 0)
+}

@@ -276,10 +276,15 @@ func (s *schedule) committed(requests []*request) {
 			if len(p.entries) == 0 {
 				continue
 			}
+			for _, e := range p.entries {
+				delete(s.busy, e.ticket())
+			}
+			if p.space != spaceSchedule {
+				continue
+			}
 			p.msg.refs = len(p.entries)
 			s.cache.add(p.msg, now)
 			for _, e := range p.entries {
-				delete(s.busy, e.ticket())
 				s.put(e, now)
 			}
 		}

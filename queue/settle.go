@@ -82,7 +82,7 @@ func (q *Queue) prepare(r *request, s *Settlement) error {
 	r.outcomes = append(r.outcomes, o)
 	r.bytes += len(o.value)
 	for _, m := range s.Reports {
-		p, err := q.newIncoming(m.Envelope, m.Recipients, m.Content)
+		p, err := q.newIncoming(m.Envelope, m.Recipients, m.Content, spaceSchedule)
 		if err != nil {
 			return fmt.Errorf("queue: report: %w", err)
 		}

@@ -17,11 +17,14 @@ type Session struct {
 	// Client and SPF are results from earlier in the session; nil: not yet checked.
 	Client *Client
 	SPF    *SPF
+	// Sender is taken over if it is there.
+	Sender *Sender
 }
 
 // Results is all that the checks of one message found.
 type Results struct {
 	Client Client
+	Sender Sender // zero if it was not checked
 	SPF    SPF
 	DKIM   DKIM
 	DMARC  DMARC
@@ -34,6 +37,9 @@ func (c *Checker) Check(ctx context.Context, s Session, content []byte) Results 
 	defer cancel()
 	var res Results
 	var running sync.WaitGroup
+	if s.Sender != nil {
+		res.Sender = *s.Sender
+	}
 	if s.Client != nil {
 		res.Client = *s.Client
 	} else {

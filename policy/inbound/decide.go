@@ -47,6 +47,9 @@ type Actions struct {
 	BadAuthor Action
 	// Listed is for clients on a list that has no action of its own.
 	Listed Action
+	// NullMX is for return paths at a domain that takes no mail (RFC 7505), UnknownSender for those at one that has no
+	// mail server.
+	NullMX, UnknownSender Action
 	// NoReverse is for clients without a name that leads back to their address.
 	NoReverse Action
 	// TempError is for messages about which SPF or DMARC could not find out for now, unless DMARC passes.
@@ -58,7 +61,8 @@ func DefaultActions() Actions {
 	return Actions{
 		SPFFail: ActionTag, SPFSoftFail: ActionTag, SPFPermError: ActionNone, DKIMFail: ActionTag,
 		DMARCReject: ActionRefuse, DMARCQuarantine: ActionTag, DMARCNone: ActionNone,
-		BadAuthor: ActionTag, Listed: ActionTag, NoReverse: ActionNone, TempError: ActionNone,
+		BadAuthor: ActionTag, Listed: ActionTag, NullMX: ActionRefuse, UnknownSender: ActionTag,
+		NoReverse: ActionNone, TempError: ActionNone,
 	}
 }
 
@@ -69,7 +73,7 @@ func (a Actions) withDefaults() Actions {
 		{&a.SPFFail, &d.SPFFail}, {&a.SPFSoftFail, &d.SPFSoftFail}, {&a.SPFPermError, &d.SPFPermError},
 		{&a.DKIMFail, &d.DKIMFail}, {&a.DMARCReject, &d.DMARCReject}, {&a.DMARCQuarantine, &d.DMARCQuarantine},
 		{&a.DMARCNone, &d.DMARCNone}, {&a.BadAuthor, &d.BadAuthor}, {&a.Listed, &d.Listed},
-		{&a.NoReverse, &d.NoReverse}, {&a.TempError, &d.TempError},
+		{&a.NullMX, &d.NullMX}, {&a.UnknownSender, &d.UnknownSender}, {&a.NoReverse, &d.NoReverse}, {&a.TempError, &d.TempError},
 	} {
 		if *p[0] == ActionDefault {
 			*p[0] = *p[1]
@@ -91,6 +95,7 @@ type Decision struct {
 func (c *Checker) Decide(r Results) Decision {
 	a := &c.cfg.Actions
 	d := c.DecideClient(r.Client)
+	d.join(c.DecideSender(r.Sender))
 	d.spf(a, r)
 	if v := r.DKIM.Value(); v != None && v != Pass && v != TempError {
 		both := d.Action == ActionRefuse && d.Status.Enhanced == spfRefused
@@ -168,6 +173,14 @@ func (d *Decision) add(a Action, tag string, s message.Status) {
 		if a >= ActionDefer {
 			d.Status = s
 		}
+	}
+}
+
+// join takes up another decision.
+func (d *Decision) join(other Decision) {
+	d.Tags = append(d.Tags, other.Tags...)
+	if other.Action > d.Action {
+		d.Action, d.Status = other.Action, other.Status
 	}
 }
 

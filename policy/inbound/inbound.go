@@ -5,6 +5,7 @@
 //
 //	check.go    all checks of a message, at once and under one deadline
 //	client.go   the address: lists (list.go) and the reverse name (reverse.go)
+//	sender.go   the return path's domain: whether it takes mail
 //	spf.go      the return path
 //	dkim.go     the signatures; cost.go: those too dear to look at
 //	author.go   the From field, by package dmarc
