@@ -42,10 +42,27 @@ func (r Rule) check() error {
 	}
 }
 
+// SetRule changes the rule from now on; the zero value means DefaultRule. After an error the old one
+// holds.
+func (l *List) SetRule(r Rule) error {
+	if r == (Rule{}) {
+		r = DefaultRule()
+	}
+	if err := r.check(); err != nil {
+		return fmt.Errorf("suppress: %w", err)
+	}
+	l.rule.Store(&r)
+	return nil
+}
+
 // countedClasses are the classes of refusals, by the names that events use, that say something about
 // the recipient. All others (policy, reputation, content, a full mailbox, the network, unknown ones)
 // are about the message, the sender or the day, and must never cost an address its mail.
 var countedClasses = map[string]bool{"bad-mailbox": true, "bad-domain": true}
+
+// Counts tells whether a permanent refusal of this class says something about the recipient; Note passes over all
+// others.
+func Counts(class string) bool { return countedClasses[class] }
 
 // Note takes in that mail of a tenant to an address has bounced, with the class of the refusal by the
 // name that events use. Only permanent refusals may be noted. It tells whether the address has
@@ -53,7 +70,8 @@ var countedClasses = map[string]bool{"bad-mailbox": true, "bad-domain": true}
 //
 // Counting does not wait for the disk, since a crash that forgets a bounce does no harm; entering does.
 func (l *List) Note(ctx context.Context, tenant string, to message.Address, class string, why Evidence) (entered bool, err error) {
-	if l.rule.Off || !countedClasses[class] {
+	rule := l.rule.Load()
+	if rule.Off || !countedClasses[class] {
 		return false, nil
 	}
 	now := l.now()
@@ -61,8 +79,8 @@ func (l *List) Note(ctx context.Context, tenant string, to message.Address, clas
 	if err != nil {
 		return false, fmt.Errorf("suppress: %w", err)
 	}
-	if l.rule.For > 0 {
-		e.Until = e.Since.Add(l.rule.For)
+	if rule.For > 0 {
+		e.Until = e.Since.Add(rule.For)
 	}
 	key := appendKey(nil, e.Tenant, e.Target)
 	l.changing.RLock()
@@ -92,7 +110,7 @@ func (l *List) note(ctx context.Context, key []byte, e *Entry, now time.Time) (e
 		}
 	}
 	l.noted.Add(1)
-	if len(seen)+1 < l.rule.Bounces {
+	if len(seen)+1 < l.rule.Load().Bounces {
 		seen = append(seen, bounce{at: e.Since, event: e.Evidence.Event})
 		return false, l.store.Apply(ctx, false, store.Change{Table: store.Bounces, Key: key, Value: appendBounces(nil, seen)})
 	}
@@ -127,8 +145,9 @@ func (l *List) bounces(key []byte, now time.Time) ([]bounce, error) {
 // recent leaves out what happened too long ago.
 func (l *List) recent(all []bounce, now time.Time) []bounce {
 	var recent []bounce
+	within := l.rule.Load().Within
 	for _, b := range all {
-		if now.Sub(b.at) < l.rule.Within {
+		if now.Sub(b.at) < within {
 			recent = append(recent, b)
 		}
 	}

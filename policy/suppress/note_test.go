@@ -102,8 +102,11 @@ func TestRules(t *testing.T) {
 		}
 	}
 	for _, r := range []Rule{{Bounces: 21, Within: 1}, {Bounces: -1, Within: 1}, {Bounces: 1}, {Bounces: 1, Within: 1, For: -1}} {
-		if r.check() == nil {
+		if off.SetRule(r) == nil {
 			t.Errorf("%+v was taken", r)
 		}
+	}
+	if err := off.SetRule(Rule{Bounces: 1, Within: time.Hour}); err != nil || !note(t, off, "anna@example.com", "bad-mailbox", "") {
+		t.Error("the new rule does not hold", err)
 	}
 }

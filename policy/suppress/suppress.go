@@ -22,7 +22,8 @@ import (
 // Options say how the lists work.
 type Options struct {
 	Store *store.Store
-	// Rule says when hard bounces enter the list; the zero value means DefaultRule.
+	// Rule says when hard bounces enter the list, until SetRule changes it; the zero value means
+	// DefaultRule.
 	Rule Rule
 	// FilterBytes bounds the filter in memory; 0 means 8 MiB, which is good for four million entries
 	// and still of use with ten times that.
@@ -40,7 +41,7 @@ const defaultFilterBytes = 8 << 20
 // List is all tenants' lists. It is safe for concurrent use.
 type List struct {
 	store *store.Store
-	rule  Rule
+	rule  atomic.Pointer[Rule]
 	now   func() time.Time
 	log   *zap.Logger
 
@@ -69,13 +70,10 @@ type List struct {
 // Open opens the lists and finishes an import that a crash has cut short. The filter is built in the
 // background; until then look-ups ask the store.
 func Open(ctx context.Context, o Options) (*List, error) {
-	l := &List{store: o.Store, rule: o.Rule, now: o.Now, log: o.Log, filterBytes: o.FilterBytes,
+	l := &List{store: o.Store, now: o.Now, log: o.Log, filterBytes: o.FilterBytes,
 		wake: make(chan struct{}, 1), seed: maphash.MakeSeed()}
-	if l.rule == (Rule{}) {
-		l.rule = DefaultRule()
-	}
-	if err := l.rule.check(); err != nil {
-		return nil, fmt.Errorf("suppress: %w", err)
+	if err := l.SetRule(o.Rule); err != nil {
+		return nil, err
 	}
 	if l.filterBytes <= 0 {
 		l.filterBytes = defaultFilterBytes

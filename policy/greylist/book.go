@@ -1,0 +1,120 @@
+package greylist
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	mathrand "math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/posthaste-mta/posthaste/policy/store"
+)
+
+// book is a bounded table of records with a cache before it.
+type book struct {
+	store   *store.Store
+	table   store.Table
+	cache   *cache
+	gone    func(*record, time.Time) bool // whether a record has expired
+	limit   int64
+	count   atomic.Int64
+	evicted atomic.Int64
+}
+
+func newBook(s *store.Store, t store.Table, limit int64, cacheEntries int, gone func(*record, time.Time) bool) *book {
+	return &book{store: s, table: t, cache: newCache(cacheEntries), gone: gone, limit: limit}
+}
+
+// load counts what is there.
+func (b *book) load(ctx context.Context) error {
+	n, err := b.store.Count(ctx, b.table)
+	b.count.Store(n)
+	return err
+}
+
+// get returns a record without its names; ok tells whether there is one. A damaged one is as if it
+// were not there.
+func (b *book) get(k key) (r record, ok bool, err error) {
+	if r, there, known := b.cache.get(k); known {
+		return r, there, nil
+	}
+	value, err := b.store.Get(b.table, k[:])
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+	case err != nil:
+		return record{}, false, err
+	default:
+		if r, err = readRecord(value); err != nil {
+			r = record{}
+		}
+		r.names, ok = nil, true
+	}
+	b.cache.put(k, &r, ok)
+	return r, ok, nil
+}
+
+// put keeps a record; added tells that there was none.
+func (b *book) put(ctx context.Context, k key, r record, added bool) error {
+	changes := []store.Change{{Table: b.table, Key: k[:], Value: appendRecord(nil, &r)}}
+	if added && b.count.Add(1) > b.limit {
+		if victim, ok := b.victim(r.last); ok && victim != k {
+			changes = append(changes, store.Change{Table: b.table, Key: victim[:]})
+			b.cache.remove(victim)
+			b.count.Add(-1)
+			b.evicted.Add(1)
+		}
+	}
+	if err := b.store.Apply(ctx, false, changes...); err != nil {
+		b.cache.remove(k) // it may be on disk or not
+		return err
+	}
+	b.cache.put(k, &r, true)
+	return nil
+}
+
+const sample = 16
+
+// victim chooses what has to make room: of some records found at random one that has expired, else
+// one that never came back, else the one longest without mail. So a flood of new triplets pushes out
+// itself.
+func (b *book) victim(now time.Time) (key, bool) {
+	var from key
+	_, _ = rand.Read(from[:]) // never fails
+	var worst record
+	var found key
+	n := 0
+	for _, start := range [][]byte{from[:], nil} { // from a point at random, round the end
+		if n == sample {
+			break
+		}
+		for e, err := range b.store.ScanFrom(b.table, nil, start) {
+			if err != nil || n == sample {
+				break
+			}
+			r, err := readRecord(e.Value)
+			if err != nil {
+				return key(e.Key), len(e.Key) == len(found)
+			}
+			if n == 0 || b.worse(&r, &worst, now) {
+				worst, found = r, key(e.Key)
+			}
+			n++
+		}
+	}
+	return found, n > 0
+}
+
+// worse tells whether a goes before b.
+func (b *book) worse(a, than *record, now time.Time) bool {
+	if x, y := b.gone(a, now), b.gone(than, now); x != y {
+		return x
+	}
+	if x, y := a.passes == 0, than.passes == 0; x != y {
+		return x
+	}
+	if !a.last.Equal(than.last) {
+		return a.last.Before(than.last)
+	}
+	return mathrand.IntN(2) == 0 // always the first would dig holes among the keys, with only the good left in them
+}
