@@ -25,6 +25,7 @@ type cli struct {
 	Reload   reloadCmd   `cmd:"" group:"Steer a running daemon" help:"Read the configuration again."`
 	Backup   backupCmd   `cmd:"" group:"Steer a running daemon" help:"Copy the queue and what policy keeps while mail goes on."`
 	Bench    benchCmd    `cmd:"" group:"Measure and prove" help:"Measure posthaste, alone or beside other relays."`
+	Classify classifyCmd `cmd:"" group:"Measure and prove" help:"Tell what a host's refusal is about, and what it calls for."`
 	Verify   verifyCmd   `cmd:"" group:"Measure and prove" help:"Check a backup, or the data of a stopped daemon."`
 }
 
