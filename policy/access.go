@@ -13,6 +13,8 @@ type Access struct {
 	RelayNetworks []netip.Prefix
 	// RelayDomains are taken from anyone.
 	RelayDomains DomainSet
+	// Recipients are those that there are in RelayDomains; nil if nobody has said.
+	Recipients *Recipients
 }
 
 // DefaultAccess lets this machine send anywhere and nobody else.
@@ -30,6 +32,12 @@ func (a *Access) Trusted(client netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// Unknown tells that the address is in a domain that we take mail for and that nobody has it. To refuse it at once saves
+// the sender of a forged address from our bounce.
+func (a *Access) Unknown(to message.Address) bool {
+	return a.RelayDomains.Has(to.Domain) && !a.Recipients.Has(to)
 }
 
 // MayRelay tells whether the client may send to this address. From a stranger an address that asks

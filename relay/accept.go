@@ -10,8 +10,14 @@ import (
 )
 
 // stamp makes of a message what goes into the queue: its envelope, and its content with the fields that we add.
-func (m *incoming) stamp() {
+//
+// The login is asked for here and for the last time, after all that takes long.
+func (m *incoming) stamp() error {
 	s, r := m.session, m.relay
+	login, err := m.credential()
+	if err != nil {
+		return err
+	}
 	s.recipients = distinct(s.recipients)
 	env := new(message.Envelope) // alone: the queue keeps it longer than the rest of m
 	*env, m.envelope = s.envelope, env
@@ -21,11 +27,11 @@ func (m *incoming) stamp() {
 	if env.Body == message.Body7Bit && (m.header.Has8Bit || message.Has8Bit(m.body[m.header.End:])) {
 		env.Body = message.Body8Bit // not declared (RFC 6152 3); nobody need look again
 	}
-	env.Tenant, env.Class = s.intake.Tenant, s.intake.Class
 	env.Origin = message.Origin{
 		Listener: s.info.Listener, Protocol: s.info.Protocol(), HELO: s.info.HELO,
 		Client: s.info.RemoteAddr.Addr(), SessionID: s.info.SessionID,
 	}
+	m.stampLogin(login)
 	body := m.body
 	// Return-Path is the final host's to write (RFC 5321 4.4); one from an author is a forgery or a mistake.
 	if s.intake.Submission && (m.header.Bcc || m.header.ReturnPath) {
@@ -39,6 +45,7 @@ func (m *incoming) stamp() {
 		content = append(content, "\r\n"...) // else the body's first line would become a field of ours
 	}
 	m.content = append(content, body...)
+	return nil
 }
 
 // put has the queue take the message. After it returns nil the message is on stable storage and ours to deliver.

@@ -26,7 +26,10 @@ func (r *Relay) dispatch() {
 			}
 			return
 		}
-		if !r.lanes.attachKnown(domain) {
+		switch {
+		case domain == captureQueue:
+			r.work.Go(r.capture)
+		case !r.lanes.attachKnown(domain):
 			r.resolve(domain)
 		}
 	}

@@ -35,6 +35,7 @@ import (
 
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/resolver"
 	"github.com/posthaste-mta/posthaste/smtp"
@@ -76,6 +77,7 @@ type Policy struct {
 	Shaping *policy.Shaping
 	Pools   policy.Pools // the sources that mail leaves from
 	Bounce  BounceConfig
+	Auth    *auth.Authenticator // who may log in; nil: nobody
 	// Postmaster receives what is sent to postmaster, without a domain or at our host name, by anyone (RFC 5321
 	// 4.5.1 has every server take such mail). "": it goes to our host name, like the mail of any domain.
 	Postmaster string

@@ -7,6 +7,7 @@ import (
 	gosmtp "github.com/emersion/go-smtp"
 
 	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/smtp"
 )
 
@@ -16,9 +17,11 @@ type Intake struct {
 	// Submission tells that clients here are authors' own programs (RFC 6409): missing Date and
 	// Message-ID fields are added, Bcc is removed.
 	Submission bool
-	// Tenant and Class are those of all mail that comes in here.
+	// Tenant and Class are those of all mail that comes in here without a login that has its own.
 	Tenant string
 	Class  message.Class
+	// Auth says who must log in here. Whether a login may go in the clear is the server's matter.
+	Auth AuthMode
 	// Unsigned tells that mail is never signed that comes in here: what the clients bring is others' mail.
 	Unsigned bool
 }
@@ -27,9 +30,13 @@ type Intake struct {
 func (in *Intake) NewSession(info *smtp.ConnInfo) (gosmtp.Session, error) {
 	s := &session{relay: in.Relay, intake: in, info: info}
 	s.ctx, s.end = context.WithCancel(in.Relay.delivering)
+	s.command = "connect"
 	if err := s.connect(); err != nil {
 		s.end()
 		return nil, s.reject("", "", err)
+	}
+	if in.Auth != AuthOff {
+		return authSession{s}, nil
 	}
 	return s, nil
 }
@@ -38,6 +45,7 @@ func (in *Intake) NewSession(info *smtp.ConnInfo) (gosmtp.Session, error) {
 // Each step has a file, in which the engines of policy are asked in this order:
 //
 //	session_connect.go  the connection: who may come in at all
+//	session_auth.go     AUTH: as whom
 //	session_mail.go     MAIL: who sends
 //	session_rcpt.go     RCPT: to whom
 //	session_data.go     the content: what; then accept.go makes it ours
@@ -50,6 +58,9 @@ type session struct {
 
 	ctx context.Context // of all that is asked for this client; ends with the session
 	end context.CancelFunc
+
+	login   *auth.Live // nil until the client has logged in
+	command string     // that is being answered, as events name it
 
 	begun      time.Time // of the transaction
 	envelope   message.Envelope

@@ -26,6 +26,7 @@ type incoming struct {
 
 // Data implements gosmtp.Session. When it returns the reply 250, the message is on stable storage.
 func (s *session) Data(r io.Reader) error {
+	s.command = "end of DATA"
 	body, ok := r.(*smtp.Body)
 	if !ok {
 		content, err := io.ReadAll(r)
@@ -51,7 +52,12 @@ func (m *incoming) take() error {
 	if err := m.checkLoop(); err != nil {
 		return err
 	}
-	m.stamp()
+	if err := m.checkAuthor(); err != nil {
+		return err
+	}
+	if err := m.stamp(); err != nil {
+		return err
+	}
 	if err := m.sign(); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 // Mail implements gosmtp.Session.
 func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 	s.Reset()
-	s.begun = time.Now()
+	s.begun, s.command = time.Now(), "MAIL FROM"
 	if err := s.checkSender(from, opts); err != nil {
 		return s.reject(from, "", err)
 	}
@@ -33,6 +33,9 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 
 // checkSender decides about MAIL.
 func (s *session) checkSender(from string, opts *gosmtp.MailOptions) error {
+	if err := s.checkLogin(from, opts.Size); err != nil {
+		return err
+	}
 	if from != "" {
 		if _, err := message.ParseAddress(from, opts.UTF8); err != nil {
 			return reply(553, 5, 1, 7, "Sender address: "+reason(err))

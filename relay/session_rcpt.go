@@ -10,6 +10,7 @@ import (
 
 // Rcpt implements gosmtp.Session.
 func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
+	s.command = "RCPT TO"
 	to, operator := s.relay.postmaster(to)
 	address, err := message.ParseAddress(to, s.envelope.UTF8)
 	if err != nil {
@@ -26,8 +27,16 @@ func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
 // taken from everyone.
 func (s *session) checkRecipient(to message.Address, operator bool) error {
 	p := s.relay.policy.Load()
-	if !operator && !p.Access.MayRelay(s.info.RemoteAddr.Addr(), to) {
+	login, err := s.credential()
+	switch {
+	case err != nil:
+		return err
+	case operator:
+		return nil
+	case login == nil && !p.Access.MayRelay(s.info.RemoteAddr.Addr(), to):
 		return reply(550, 5, 7, 1, "Relay access denied")
+	case p.Access.Unknown(to):
+		return reply(550, 5, 1, 1, "No such recipient here")
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func (s *session) refusal(err error) *gosmtp.SMTPError {
 func (s *session) reject(sender, rcpt string, err error) error {
 	e := s.refusal(err)
 	event := Event{
-		Type: EventRejected, Sender: sender, Recipient: rcpt, Domain: message.DomainOf(rcpt),
+		Type: EventRejected, Command: s.command, Sender: sender, Recipient: rcpt, Domain: message.DomainOf(rcpt),
 		Status:   message.Status{Code: e.Code, Enhanced: message.EnhancedCode(e.EnhancedCode), Text: e.Message},
 		PeerAddr: s.info.RemoteAddr, HELO: s.info.HELO, Timestamp: time.Now(),
 		Reception: s.info.Protocol(), SessionID: s.info.SessionID, Listener: s.info.Listener,

@@ -59,8 +59,8 @@ func (m *incoming) sign() error {
 }
 
 // ours tells whether the client may send to any domain, so that we answer for what it sends.
-func (s *session) ours() bool {
-	return s.relay.policy.Load().Access.Trusted(s.info.RemoteAddr.Addr())
+func (m *incoming) ours() bool {
+	return m.envelope.Origin.AuthName != "" || m.relay.policy.Load().Access.Trusted(m.info.RemoteAddr.Addr())
 }
 
 // signReport signs a report of our own. It goes unsigned rather than not at all.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/policy/store"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/smtp"
@@ -35,30 +36,54 @@ func (l pipeListener) Close() error   { return nil }
 // onTheWire plays a client of a real server before the story's relay. Its connection has no IP address: to the
 // policy it is a stranger. Each exchange is what is written at once and, behind it, the codes of the replies to it.
 func (s *story) onTheWire(exchanges ...[2]string) {
-	server := &smtp.Server{Backend: &Intake{Relay: s.relay}, Config: smtp.ServerConfig{Hostname: s.relay.cfg.Hostname, MaxErrors: 100}}
+	s.onTheWireAt(&Intake{Relay: s.relay}, func(c *wireClient) {
+		for _, x := range exchanges {
+			c.say(x[0], x[1])
+		}
+	})
+}
+
+// onTheWireAt is onTheWire at another listener, where logins may go in the clear.
+func (s *story) onTheWireAt(intake *Intake, talk func(*wireClient)) {
+	server := &smtp.Server{Backend: intake, Config: smtp.ServerConfig{
+		Hostname: s.relay.cfg.Hostname, MaxErrors: 100, AllowInsecureAuth: true,
+	}}
 	l := make(pipeListener, 1)
 	ours, theirs := net.Pipe()
 	l <- theirs
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
-	replies := bufio.NewReader(ours)
 	_ = ours.SetDeadline(time.Now().Add(time.Minute))
-	for _, x := range append([][2]string{{"", "220"}, {"EHLO client.test\r\n", "250"}}, exchanges...) {
-		go func() { _, _ = ours.Write([]byte(x[0])) }()
-		for want := range strings.FieldsSeq(x[1]) {
-			line, err := replies.ReadString('\n')
-			for err == nil && len(line) > 3 && line[3] == '-' {
-				line, err = replies.ReadString('\n')
-			}
-			if err != nil || !strings.HasPrefix(line, want) {
-				s.t.Errorf("%.200q: %q, %v, want %s", x[0], line, err, want)
-			}
-		}
-	}
+	c := &wireClient{t: s.t, conn: ours, replies: bufio.NewReader(ours)}
+	c.say("", "220")
+	c.say("EHLO client.test\r\n", "250")
+	talk(c)
 	close(l)
 	_ = ours.Close()
 	_ = server.Close()
 	<-served
+}
+
+// wireClient is one connection.
+type wireClient struct {
+	t       *testing.T
+	conn    net.Conn
+	replies *bufio.Reader
+}
+
+// say writes at once, and wants replies that begin with these words.
+func (c *wireClient) say(text, replies string) {
+	c.t.Helper()
+	go func() { _, _ = c.conn.Write([]byte(text)) }()
+	for want := range strings.FieldsSeq(replies) {
+		line, err := c.replies.ReadString('\n')
+		for err == nil && len(line) > 3 && line[3] == '-' {
+			line, err = c.replies.ReadString('\n')
+		}
+		if err != nil || !strings.HasPrefix(line, want) {
+			c.t.Errorf("%.200q: %q, %v, want %s", text, line, err, want)
+		}
+	}
 }
 
 // What a client sends as one message arrives as one, whatever it looks like on the way: dots, chunks with an end of DATA
@@ -113,6 +138,36 @@ func TestRelayProbes(t *testing.T) {
 		}
 		probes = append(probes, [2]string{"RCPT TO:<ann@HERE.test>\r\n", "250"}, [2]string{"RCPT TO:<ann@a.b.sub.test>\r\n", "250"})
 		s.onTheWire(append(probes, [2]string{"QUIT\r\n", "221"})...)
+
+		// Where one may log in, having tried to is worth nothing, nor is a claim that somebody else has.
+		s.logins(auth.Credential{Name: "shop", Senders: []string{"*"}})
+		s.onTheWireAt(&Intake{Relay: s.relay, Auth: AuthOptional}, func(c *wireClient) {
+			c.say(plain("shop", "not the right secret"), "535")
+			c.say("AUTH PLAIN\r\n*\r\n", "334 501")
+			c.say("MAIL FROM:<ann@here.test> AUTH=shop@here.test\r\nRSET\r\n", "250 250")
+			for _, probe := range probes {
+				c.say(probe[0], probe[1])
+			}
+		})
+	})
+}
+
+// Who has logged in sends anywhere that is an address.
+func TestRelayProbesOfALogin(t *testing.T) {
+	inStory(t, "", func(t *testing.T, s *story) {
+		s.policy.Access = policy.Access{RelayDomains: policy.NewDomainSet("here.test")}
+		s.logins(auth.Credential{Name: "shop", Senders: []string{"*"}})
+		s.onTheWireAt(&Intake{Relay: s.relay, Auth: AuthStrangers}, func(c *wireClient) {
+			c.say(plain("shop", secret), "235")
+			c.say("MAIL FROM:<ann@here.test>\r\n", "250")
+			for to, want := range map[string]string{
+				"victim@x.test": "250", "ann@here.test": "250", "victim%x.test@here.test": "250", "victim@[192.0.2.1]": "250",
+				"<victim@x.test>": "501", "x.test!victim": "501", "victim@x.test@here.test": "501", "victim@": "501",
+				"@here.test,@y.test:victim@x.test": "250", "victim@here..test": "501",
+			} {
+				c.say("RCPT TO:<"+to+">\r\n", want)
+			}
+		})
 	})
 }
 
