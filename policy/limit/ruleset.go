@@ -36,6 +36,24 @@ type ruleset struct {
 	quotas bool
 }
 
+// RuleError says which of several rules is wrong.
+type RuleError struct {
+	Index int // from 0
+	Err   error
+}
+
+// Error returns what is wrong, with the rule's place.
+func (e *RuleError) Error() string { return fmt.Sprintf("rule %d: %v", e.Index+1, e.Err) }
+
+// Unwrap returns what is wrong.
+func (e *RuleError) Unwrap() error { return e.Err }
+
+// Check tells what a Limiter would say of the rules: nil, or a *RuleError if it is one of them.
+func Check(rules []Rule) error {
+	_, err := newRuleset(rules)
+	return err
+}
+
 func newRuleset(rules []Rule) (*ruleset, error) {
 	set := &ruleset{}
 	seen := make(map[alike]map[string]bool)
@@ -43,13 +61,13 @@ func newRuleset(rules []Rule) (*ruleset, error) {
 	for i, r := range rules {
 		c, err := compile(r)
 		if err != nil {
-			return nil, fmt.Errorf("rule %d: %w", i+1, err)
+			return nil, &RuleError{i, err}
 		}
 		if seen[c.alike] == nil {
 			seen[c.alike] = make(map[string]bool)
 		}
 		if seen[c.alike][c.For] {
-			return nil, fmt.Errorf("rule %d: limit: there is another that counts the same, %s", i+1, c.Rule)
+			return nil, &RuleError{i, fmt.Errorf("limit: there is another that counts the same as %s", c.Rule)}
 		}
 		seen[c.alike][c.For] = true
 		set.quotas = set.quotas || c.Kind == Quota
