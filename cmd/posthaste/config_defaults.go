@@ -133,6 +133,9 @@ func (c *Config) complete() {
 		if l.TLS == "" {
 			l.TLS = "none"
 		}
+		if l.DKIM == "" {
+			l.DKIM = "sign"
+		}
 		if l.Name == "" {
 			l.Name = l.Kind
 		}
@@ -151,6 +154,7 @@ func (c *Config) complete() {
 			c.Sources[i].EHLO = c.Hostname
 		}
 	}
+	c.DKIM.complete(c.DataDir)
 	if c.Bounce.From == "" {
 		c.Bounce.From = "MAILER-DAEMON@" + c.Hostname
 	}
