@@ -17,11 +17,14 @@ type Config struct {
 	SmartHost string `toml:"smart_host"`
 
 	Listeners []Listener `toml:"listener"`
-	Limits    Limits     `toml:"limits"`
-	Relay     Relay      `toml:"relay"`
-	DKIM      DKIM       `toml:"dkim"`
-	Queue     Queue      `toml:"queue"`
-	DNS       DNS        `toml:"dns"`
+	// Certificates are for all listeners with TLS, beside their own.
+	Certificates []Certificate `toml:"certificate"`
+	ACME         ACME          `toml:"acme"`
+
+	Limits Limits `toml:"limits"`
+	Relay  Relay  `toml:"relay"`
+	Queue  Queue  `toml:"queue"`
+	DNS    DNS    `toml:"dns"`
 	// Routes sends the mail of a domain, of all below a ".suffix", or of "*", to a fixed host.
 	Routes   map[string]string `toml:"routes"`
 	Delivery Delivery          `toml:"delivery"`
@@ -52,14 +55,12 @@ type Listener struct {
 	Class  string `toml:"class" enum:"normal,transactional,bulk"`
 	// TLS is none, starttls (RFC 3207) or implicit (RFC 8314).
 	TLS string `toml:"tls" enum:"none,starttls,implicit"`
-	// Cert and Key are PEM files; read again on SIGHUP.
+	// Cert and Key are PEM files, read again when they change; or Cert is "acme". Without them the
+	// listener shows the [[certificate]]s.
 	Cert string `toml:"cert"`
 	Key  string `toml:"key"`
 	// ProxyTrusted are the peers whose PROXY protocol header is believed; others get none.
 	ProxyTrusted []Prefix `toml:"proxy_trusted"`
-	// DKIM is sign (mail of clients that may send to any domain is signed by [dkim]) or none (nothing that comes in
-	// here is: others' mail that is only passed on).
-	DKIM string `toml:"dkim" enum:"sign,none"`
 	// Limits replaces single keys of [limits] on this listener.
 	Limits ListenerLimits `toml:"limits"`
 }

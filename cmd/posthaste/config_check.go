@@ -5,7 +5,6 @@ import (
 	"math"
 	"net"
 	"net/netip"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -28,11 +27,11 @@ func checkConfig(cfg *Config, pos *Positions) ConfigErrors {
 	c.bounds()
 	c.names()
 	c.listeners()
+	c.certificates()
 	c.destinations()
 	c.sources()
 	c.retries()
 	c.queueAndDNS()
-	c.dkim()
 	return c.errs.sorted()
 }
 
@@ -163,14 +162,7 @@ func (c *checker) listeners() {
 				c.unique(addresses, l.Address, key+".address")
 			}
 		}
-		switch {
-		case l.TLS != "none" && (l.Cert == "" || l.Key == ""):
-			c.fail(key+".tls", "%s wants cert and key too", l.TLS)
-		case l.TLS == "none" && (l.Cert != "" || l.Key != ""):
-			c.fail(key+".tls", "is none, but cert or key is set: did you mean starttls?")
-		}
-		c.file(key+".cert", l.Cert)
-		c.file(key+".key", l.Key)
+		c.listenerTLS(key, l)
 	}
 }
 
@@ -181,18 +173,6 @@ func (c *checker) unique(seen map[string]string, value, key string) {
 		return
 	}
 	seen[value] = key
-}
-
-func (c *checker) file(key, path string) {
-	if path == "" {
-		return
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		c.fail(key, "%v", err)
-		return
-	}
-	f.Close()
 }
 
 // address checks where to listen: host may be missing, the port not.

@@ -15,6 +15,7 @@ const defaultConfigFile = "/etc/posthaste/posthaste.toml"
 func DefaultConfig() *Config {
 	return &Config{
 		DataDir: "/var/lib/posthaste",
+		ACME:    defaultACME(),
 		Limits: Limits{
 			MessageSize:           50 << 20,
 			Recipients:            1000,
@@ -133,9 +134,6 @@ func (c *Config) complete() {
 		if l.TLS == "" {
 			l.TLS = "none"
 		}
-		if l.DKIM == "" {
-			l.DKIM = "sign"
-		}
 		if l.Name == "" {
 			l.Name = l.Kind
 		}
@@ -154,7 +152,7 @@ func (c *Config) complete() {
 			c.Sources[i].EHLO = c.Hostname
 		}
 	}
-	c.DKIM.complete(c.DataDir)
+	c.ACME.complete(c.Hostname)
 	if c.Bounce.From == "" {
 		c.Bounce.From = "MAILER-DAEMON@" + c.Hostname
 	}

@@ -32,21 +32,20 @@ type daemon struct {
 	relay    *relay.Relay
 	doors    []*door
 	office   *office // the HTTP listener and the control socket
+
+	certificates *certificates
 }
 
 // door is one SMTP listener with its server.
 type door struct {
 	Listener
-	sockets     []net.Listener // several only when systemd opened them
-	server      *smtp.Server
-	certificate *reloadingCertificate
+	sockets []net.Listener // several only when systemd opened them
+	server  *smtp.Server
 }
 
 // daemonOptions is what up has that serve has not.
 type daemonOptions struct {
 	sinks []relay.EventSink
-	// positions are those of the configuration, for what is found wrong with keys; the zero value if it is no file's.
-	positions Positions
 }
 
 // newDaemon builds every engine and binds every socket, in the order in which they need each other. On an
@@ -80,13 +79,13 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 	if err != nil {
 		return d, err
 	}
-	if policy.DKIM, err = loadSigning(cfg, &opt.positions); err != nil {
-		return d, err
-	}
 	d.relay = relay.New(relay.Config{
 		Hostname: cfg.Hostname, Queue: d.queue, Router: d.resolver, Events: d.events,
 		Log: log.Named("relay"), MaxConnections: cfg.Delivery.MaxConnections, Memory: int64(cfg.Delivery.Memory),
 	}, policy)
+	if d.certificates, err = openCertificates(cfg, log); err != nil {
+		return d, err
+	}
 	if err := d.openDoors(); err != nil {
 		return d, err
 	}
@@ -115,20 +114,15 @@ func (d *daemon) openDoors() error {
 	}
 	for _, l := range d.cfg.Listeners {
 		door := &door{Listener: l}
-		if l.TLS != "none" {
-			if door.certificate, err = newReloadingCertificate(l.Cert, l.Key); err != nil {
-				return fmt.Errorf("listener %s: %w", l.Name, err)
-			}
-		}
 		if door.sockets, err = l.bind(passed); err != nil {
 			return fmt.Errorf("listener %s: %w", l.Name, err)
 		}
 		d.doors = append(d.doors, door)
 		door.server = &smtp.Server{
 			Backend: &relay.Intake{
-				Relay: d.relay, Submission: l.Kind == "submission", Tenant: l.Tenant, Class: classOf(l.Class), Unsigned: l.DKIM == "none",
+				Relay: d.relay, Submission: l.Kind == "submission", Tenant: l.Tenant, Class: classOf(l.Class),
 			},
-			Config: serverConfig(d.cfg, l, door.certificate, memory, d.log),
+			Config: serverConfig(d.cfg, l, d.certificates.of(l), memory, d.log),
 		}
 	}
 	return nil
@@ -217,6 +211,9 @@ func (d *daemon) close() error {
 			}
 		}
 	}
+	if d.certificates != nil {
+		d.certificates.close()
+	}
 	if d.events != nil {
 		errs = append(errs, d.events.Close())
 	}
@@ -233,12 +230,12 @@ func (d *daemon) close() error {
 }
 
 // reload reads the configuration again and puts in force what can change while running: limits of delivery,
-// retry schedules, routes, access, sources, keys that sign, and certificates. On any error nothing changes.
+// retry schedules, routes, access, sources, and certificates. On any error nothing changes.
 func (d *daemon) reload() error {
 	if d.path == "" {
 		return errors.New("there is no configuration file to read again")
 	}
-	cfg, pos, err := LoadConfig(d.path)
+	cfg, _, err := LoadConfig(d.path)
 	if err != nil {
 		return err
 	}
@@ -246,15 +243,8 @@ func (d *daemon) reload() error {
 	if err != nil {
 		return err
 	}
-	if policy.DKIM, err = loadSigning(cfg, pos); err != nil {
+	if err := d.certificates.reload(); err != nil {
 		return err
-	}
-	for _, door := range d.doors {
-		if door.certificate != nil {
-			if err := door.certificate.reload(); err != nil {
-				return fmt.Errorf("listener %s: %w", door.Name, err)
-			}
-		}
 	}
 	if err := d.resolver.SetRoutes(cfg.Routes, cfg.SmartHost); err != nil {
 		return err

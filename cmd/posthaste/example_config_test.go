@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 const exampleFile = "../../packaging/posthaste.example.toml"
@@ -15,10 +16,10 @@ const exampleFile = "../../packaging/posthaste.example.toml"
 func withoutComments(t *testing.T, text string) string {
 	t.Helper()
 	tls := t.TempDir()
-	for _, name := range []string{"fullchain.pem", "key.pem"} {
-		if err := os.WriteFile(filepath.Join(tls, name), nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	for cert, key := range map[string]string{"fullchain.pem": "key.pem", "other.pem": "other.key"} {
+		pair := makePair(t, tls, "made", time.Now().Add(time.Hour), "relay.example.net")
+		write(t, filepath.Join(tls, cert), read(t, pair.cert))
+		write(t, filepath.Join(tls, key), read(t, pair.key))
 	}
 	text = strings.ReplaceAll(text, "/etc/posthaste/tls", tls)
 	return regexp.MustCompile(`(?m)^#(["a-z\[])`).ReplaceAllString(text, "$1")

@@ -25,10 +25,9 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"smtpd":      startSMTPD,
-			"status":     checkStatus,
-			"daemon":     startDaemon,
-			"nameserver": startNameServer,
+			"smtpd":  startSMTPD,
+			"status": checkStatus,
+			"daemon": startDaemon,
 		},
 	})
 }

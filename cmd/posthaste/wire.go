@@ -279,7 +279,7 @@ func poolsOf(cfg *Config) policy.Pools {
 }
 
 // serverConfig is the configuration of one listener's server. certificate is nil when it has no TLS.
-func serverConfig(cfg *Config, l Listener, certificate *reloadingCertificate, memory *smtp.Budget, log *zap.Logger) smtp.ServerConfig {
+func serverConfig(cfg *Config, l Listener, set *certificateSet, memory *smtp.Budget, log *zap.Logger) smtp.ServerConfig {
 	limits := cfg.Limits.With(l.Limits)
 	c := smtp.ServerConfig{
 		Hostname: cfg.Hostname, Listener: l.Name,
@@ -294,8 +294,9 @@ func serverConfig(cfg *Config, l Listener, certificate *reloadingCertificate, me
 	if limits.BareLF == "normalise" {
 		c.BareNewlines = smtp.BareNormalise
 	}
-	if certificate != nil {
-		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
+	if set != nil {
+		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: set.get}
+		c.TLSReady = set.ready
 	}
 	return c
 }
