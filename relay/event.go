@@ -113,6 +113,9 @@ type Event struct {
 	MessageID  string // the Message-ID field without angle brackets
 	Listener   string // the listener it came in by
 	AuthName   string // the credential it came in by
+	// Checks tells of an accepted event what the checks of a stranger's mail found, and what followed:
+	// "spf=pass dkim=none dmarc=fail iprev=pass; tag: dmarc=fail/none".
+	Checks string
 	// DKIM tells of an accepted event or a report how the message was signed: "d=example.com s=2026a a=rsa-sha256",
 	// several with "; " between them, or "none: " and why. "": nobody wanted it signed.
 	DKIM string

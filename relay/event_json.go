@@ -43,6 +43,7 @@ func appendEventJSON(b []byte, e *Event) []byte {
 	b = appendJSONMember(b, `,"message_id":`, e.MessageID, maxEventAddress)
 	b = appendJSONMember(b, `,"listener":`, e.Listener, maxEventName)
 	b = appendJSONMember(b, `,"authz_id":`, e.AuthName, maxEventName)
+	b = appendJSONMember(b, `,"checks":`, e.Checks, maxEventText)
 	b = appendJSONMember(b, `,"dkim":`, e.DKIM, maxEventText)
 	b = appendJSONMember(b, `,"tenant":`, e.Tenant, maxEventName)
 	if e.Class != message.ClassNormal {

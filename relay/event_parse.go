@@ -42,6 +42,7 @@ type eventRecord struct {
 	MessageID      string         `json:"message_id"`
 	Listener       string         `json:"listener"`
 	AuthName       string         `json:"authz_id"`
+	Checks         string         `json:"checks"`
 	DKIM           string         `json:"dkim"`
 	Tenant         string         `json:"tenant"`
 	Class          string         `json:"class"`
@@ -130,7 +131,7 @@ func ParseEvent(line []byte) (Event, error) {
 		Timestamp: r.Timestamp, Created: r.Created, Attempts: r.Attempts, NextDue: r.NextDue,
 		Source: r.Source, Pool: r.Pool, Protocol: r.Protocol, Reception: r.Reception,
 		TLSVersion: r.TLSVersion, TLSCipher: r.TLSCipher, SessionID: r.SessionID,
-		MessageID: r.MessageID, Listener: r.Listener, AuthName: r.AuthName, DKIM: r.DKIM,
+		MessageID: r.MessageID, Listener: r.Listener, AuthName: r.AuthName, Checks: r.Checks, DKIM: r.DKIM,
 		Delays: Delays{r.Delays[0].duration(), r.Delays[1].duration(), r.Delays[2].duration(), r.Delays[3].duration()},
 		Detail: r.Attempt.detail(), Classification: r.Classification,
 		Relates: message.ID(r.Relates), Removed: r.Removed,

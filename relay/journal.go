@@ -63,6 +63,23 @@ func (j *journal) commit(ctx context.Context, b *batch) error {
 	return nil
 }
 
+// accept makes a message ours some of whose recipients end with that. put writes it, with the events' lines as its
+// note. While the event log cannot be written nothing is accepted: an end that cannot be told must not happen.
+func (j *journal) accept(events []Event, put func(note []byte) (queue.NoteID, error)) error {
+	if err := j.ready(); err != nil {
+		return err
+	}
+	lines := j.events.encode(nil, events)
+	id, err := put(lines)
+	if err != nil {
+		return err
+	}
+	if err := j.events.appendLines(lines, events); err == nil && id != 0 { // else it is closed
+		j.add(id, len(lines))
+	}
+	return nil
+}
+
 // ready tells whether the log takes lines, and makes room for their note.
 func (j *journal) ready() error {
 	j.mu.Lock()

@@ -13,6 +13,7 @@ type Metrics struct {
 	LeaseErrors     uint64 // groups that could not be read from the queue
 	Signed          uint64 // messages with a DKIM signature of ours
 	Unsigned        uint64 // messages of our own that there was no key for, or that could not be signed
+	Inbound         InboundMetrics
 	EventsLost      uint64 // events of refusals and acceptances that the log could not take; never an end
 
 	OpenConnections, IdleConnections int // gauges; idle ones are open too
@@ -43,6 +44,7 @@ type counters struct {
 	reportsWithheld              atomic.Uint64
 	signed, unsigned             atomic.Uint64
 	leaseErrors, eventsLost      atomic.Uint64
+	inbound                      inboundCounters
 }
 
 // Metrics returns the counts so far.
@@ -52,6 +54,7 @@ func (r *Relay) Metrics() Metrics {
 		Connections: c.connections.Load(), ConnectFailures: c.connectFailures.Load(),
 		Suspensions: c.suspensions.Load(), ReportsWithheld: c.reportsWithheld.Load(),
 		Signed: c.signed.Load(), Unsigned: c.unsigned.Load(),
+		Inbound:     c.inbound.metrics(),
 		LeaseErrors: c.leaseErrors.Load(), EventsLost: c.eventsLost.Load(),
 	}
 	for i := range m.TLSSessions {

@@ -77,6 +77,7 @@ func (c *recorder) run() error {
 		if err := c.relay.journal.commit(c.relay.delivering, &batch); err != nil {
 			return err
 		}
+		c.relay.bounces.add(batch.events)
 		c.large.Release(batch.weight)
 		batch.reset()
 	}

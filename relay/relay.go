@@ -36,6 +36,9 @@ import (
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy"
 	"github.com/posthaste-mta/posthaste/policy/auth"
+	"github.com/posthaste-mta/posthaste/policy/limit"
+	"github.com/posthaste-mta/posthaste/policy/milter"
+	"github.com/posthaste-mta/posthaste/policy/suppress"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/resolver"
 	"github.com/posthaste-mta/posthaste/smtp"
@@ -78,9 +81,21 @@ type Policy struct {
 	Pools   policy.Pools // the sources that mail leaves from
 	Bounce  BounceConfig
 	Auth    *auth.Authenticator // who may log in; nil: nobody
+	Limits  *limit.Limiter      // how much clients may ask for; nil: as much as they like
+	Harvest *limit.Harvest      // delays who guesses at addresses; nil: nobody
+	// Uncounted are networks whose addresses are not limited as clients; their logins, tenants and so on are.
+	Uncounted []netip.Prefix
+	// Suppression has the recipients that get no mail; nil: all get theirs. RefuseSuppressed has the client told
+	// (550 5.7.1); else they are accepted, and end at once.
+	Suppression      *suppress.List
+	RefuseSuppressed bool
 	// Postmaster receives what is sent to postmaster, without a domain or at our host name, by anyone (RFC 5321
 	// 4.5.1 has every server take such mail). "": it goes to our host name, like the mail of any domain.
 	Postmaster string
+	// Inbound is how mail from strangers is looked at; nil: not at all.
+	Inbound *Inbound
+	// Milters are the outside scanners of each listener's mail, by the listener's name.
+	Milters map[string]milter.Chain
 	// DKIM is how mail of our own is signed; nil: it is not.
 	DKIM *Signing
 	// MaxReceived is how many Received fields a message may carry before it is taken for a
@@ -108,6 +123,7 @@ type Relay struct {
 	lookups lookups
 	record  *recorder
 	journal *journal
+	bounces *bounceNotes
 	metrics counters
 
 	// leasing ends when no new work may be taken from the queue; delivering ends when what is in
@@ -157,6 +173,7 @@ func New(cfg Config, p Policy) *Relay {
 	}
 	r.lanes.init(r)
 	r.record = newRecorder(r)
+	r.bounces = newBounceNotes(r)
 	r.journal = newJournal(r.queue, r.events, r.log)
 	r.SetPolicy(p)
 	r.leasing, r.stopLeasing = context.WithCancel(context.Background())
@@ -182,6 +199,8 @@ func (r *Relay) Run(ctx context.Context, drain time.Duration) error {
 	r.tellLeft(ctx)
 	r.journal.start()
 	defer r.journal.close()
+	r.bounces.start()
+	defer r.bounces.close()
 	recorded := make(chan error, 1)
 	go func() { recorded <- r.record.run() }()
 	r.work.Go(r.dispatch)

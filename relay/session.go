@@ -8,6 +8,7 @@ import (
 
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy/auth"
+	"github.com/posthaste-mta/posthaste/policy/limit"
 	"github.com/posthaste-mta/posthaste/smtp"
 )
 
@@ -22,6 +23,8 @@ type Intake struct {
 	Class  message.Class
 	// Auth says who must log in here. Whether a login may go in the clear is the server's matter.
 	Auth AuthMode
+	// Strangers tells that clients without a login or a network of ours are looked at as Policy.Inbound says.
+	Strangers bool
 	// Unsigned tells that mail is never signed that comes in here: what the clients bring is others' mail.
 	Unsigned bool
 }
@@ -32,7 +35,7 @@ func (in *Intake) NewSession(info *smtp.ConnInfo) (gosmtp.Session, error) {
 	s.ctx, s.end = context.WithCancel(in.Relay.delivering)
 	s.command = "connect"
 	if err := s.connect(); err != nil {
-		s.end()
+		s.leave()
 		return nil, s.reject("", "", err)
 	}
 	if in.Auth != AuthOff {
@@ -62,19 +65,38 @@ type session struct {
 	login   *auth.Live // nil until the client has logged in
 	command string     // that is being answered, as events name it
 
+	presence *limit.Presence  // of the connection
+	own      *limit.Own       // the limits of the credential ownOf
+	ownOf    *auth.Credential // a state of the login's
+	taken    taken            // by the transaction
+
+	stranger examined // of a client that is not ours
+
 	begun      time.Time // of the transaction
 	envelope   message.Envelope
 	recipients []message.Recipient
+	suppressed []suppressed // accepted, but they get nothing
 }
 
 // Reset implements gosmtp.Session. What was handed to the queue belongs to it, so nothing is reused.
 func (s *session) Reset() {
+	s.giveBack()
+	s.stranger.forget()
 	s.envelope = message.Envelope{}
-	s.recipients = nil
+	s.recipients, s.suppressed = nil, nil
 }
 
 // Logout implements gosmtp.Session.
 func (s *session) Logout() error {
-	s.end()
+	s.leave()
 	return nil
+}
+
+// leave ends what the session has of the relay.
+func (s *session) leave() {
+	s.giveBack()
+	s.presence.Leave()
+	s.end()
+	s.stranger.client.stop()
+	s.stranger.forget()
 }

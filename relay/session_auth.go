@@ -64,6 +64,10 @@ func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
 	}
 	if done {
 		l.session.login = l.exchange.Live()
+		if err := l.session.limitLogin(); err != nil {
+			l.session.login = nil
+			return nil, false, l.session.reject("", "", err)
+		}
 	}
 	return challenge, done, nil
 }

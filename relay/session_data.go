@@ -14,14 +14,20 @@ import (
 type incoming struct {
 	*session
 	header message.HeaderSummary // of body
-	body   []byte                // as the client sent it
+	body   []byte                // as the client sent it, and as filters left it
 	// fields are header fields of ours that go in front of the body, behind the trace field: whole lines.
 	fields []byte
 
-	// envelope and content are what goes into the queue; stamp makes them.
+	// envelope and content are what goes into the queue; prepare and stamp make them.
 	envelope *message.Envelope
 	content  []byte
+	found    string // for Event.Checks
 	signed   string // for Event.DKIM
+
+	held      bool                // until an operator says otherwise
+	reason    string              // why held
+	dropped   []message.Recipient // accepted, but a filter wants them to get nothing
+	droppedBy string              // the filter
 }
 
 // Data implements gosmtp.Session. When it returns the reply 250, the message is on stable storage.
@@ -43,6 +49,7 @@ func (s *session) Data(r io.Reader) error {
 		}
 		return s.reject(s.envelope.Sender, first, err)
 	}
+	s.spent()
 	return &gosmtp.SMTPError{Code: 250, EnhancedCode: gosmtp.EnhancedCode{2, 0, 0}, Message: "Ok: queued as " + m.envelope.ID.String()}
 }
 
@@ -53,6 +60,13 @@ func (m *incoming) take() error {
 		return err
 	}
 	if err := m.checkAuthor(); err != nil {
+		return err
+	}
+	if err := m.inspect(); err != nil {
+		return err
+	}
+	m.prepare()
+	if err := m.scan(); err != nil {
 		return err
 	}
 	if err := m.stamp(); err != nil {

@@ -36,10 +36,15 @@ func (s *session) checkSender(from string, opts *gosmtp.MailOptions) error {
 	if err := s.checkLogin(from, opts.Size); err != nil {
 		return err
 	}
+	var address message.Address
 	if from != "" {
-		if _, err := message.ParseAddress(from, opts.UTF8); err != nil {
+		var err error
+		if address, err = message.ParseAddress(from, opts.UTF8); err != nil {
 			return reply(553, 5, 1, 7, "Sender address: "+reason(err))
 		}
 	}
-	return nil
+	if err := s.limitMail(from); err != nil {
+		return err
+	}
+	return s.lookAtSender(address)
 }

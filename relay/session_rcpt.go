@@ -17,6 +17,25 @@ func (s *session) Rcpt(to string, opts *gosmtp.RcptOptions) error {
 		return s.reject(s.envelope.Sender, to, reply(553, 5, 1, 3, "Recipient address: "+reason(err)))
 	}
 	if err := s.checkRecipient(address, operator); err != nil {
+		return s.reject(s.envelope.Sender, to, s.tarpit(err))
+	}
+	if !operator {
+		entry, found, err := s.checkSuppressed(address)
+		if err != nil {
+			return s.reject(s.envelope.Sender, to, err)
+		}
+		if found {
+			s.suppressed = append(s.suppressed, suppressed{recipientOf(to, address, opts), entry})
+			return nil
+		}
+	}
+	if err := s.limitRecipient(address); err != nil {
+		return s.reject(s.envelope.Sender, to, err)
+	}
+	if operator {
+		s.stranger.operators++
+	} else if err := s.checkStranger(address); err != nil {
+		s.giveBackRecipient()
 		return s.reject(s.envelope.Sender, to, err)
 	}
 	s.recipients = append(s.recipients, recipientOf(to, address, opts))

@@ -38,10 +38,15 @@ var update = flag.Bool("update", false, "write what happened into the stories in
 //	zone            one record a line: DOMAIN MX PREF HOST, HOST A ADDR, DOMAIN NXDOMAIN|SERVFAIL|NULLMX
 //	remote HOST     the script of a host from now on, as in package smtptest; "down" refuses connections
 //	policy          settings: retry=1m,5m expire=1h warn=30m connections=2 rcpts=2 per-connection=3 rate=10
-//	submit k=v...   from= to= (comma-separated) notify= ret= orcpt= ; input lines are the message
+//	dns             what policy can look up, in the words of package resolvertest; strangers are looked at from then on
+//	greylist DELAY  strangers come again, unless SPF names them
+//	filter NAME     one more milter: "add NAME: VALUE", "body TEXT", "from A", "rcpt A", "remove A", "hold WHY",
+//	                then "accept", "discard", "reject" or "451 ..."
+//	submit k=v...   from= to= (comma-separated) notify= ret= orcpt= client= ; input lines are the message
 //	wait DURATION   lets time pass
 //	restart         stops the relay and opens the same queue again
 //	retry           has an operator ask for all mail to be tried now
+//	release         has an operator release all mail that is held
 //	received HOST   what the remote took: envelope, and content if "content" is given too
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/stories/*.txt")
@@ -96,6 +101,9 @@ func play(t *testing.T, told string) string {
 		out.WriteString("----\n" + result)
 	}
 	s.stop()
+	for i := len(s.closes) - 1; i >= 0; i-- {
+		s.closes[i]()
+	}
 	return out.String()
 }
 
@@ -109,6 +117,7 @@ type story struct {
 	sub    *storySink
 	policy Policy
 	limits policy.Limits
+	closes []func() // of what policy has
 	end    context.CancelFunc
 	ended  chan error
 
@@ -179,6 +188,15 @@ func (s *story) step(command string, input []string) string {
 		s.remote(words[1], input)
 	case "policy":
 		s.setPolicy(words[1:])
+	case "dns":
+		s.lookAtStrangers(strings.Join(input, "\n"))
+	case "greylist":
+		s.greylisting(words[1])
+	case "filter":
+		s.filter(words[1], input)
+	case "release":
+		s.must(s.relay.Resume(context.Background(), queue.Filter{}))
+		return s.seen()
 	case "submit":
 		return s.submit(words[1:], input) + s.seen()
 	case "wait":
@@ -230,6 +248,10 @@ func (s *story) setPolicy(settings []string) {
 			for _, i := range strings.Split(v, ",") {
 				s.policy.Retry.Default.Intervals = append(s.policy.Retry.Default.Intervals, d(i))
 			}
+		case "domains":
+			s.policy.Access.RelayDomains = policy.NewDomainSet(strings.Split(v, ",")...)
+		case "postmaster":
+			s.policy.Postmaster = v
 		case "greylist":
 			s.policy.Retry.Default.GreylistRetry = d(v)
 		case "expire":
@@ -273,14 +295,25 @@ func (s *story) shaped() Policy {
 
 // submit plays a client that hands in one message, at the Session's side of the server.
 func (s *story) submit(settings, input []string) string {
-	intake := &Intake{Relay: s.relay}
-	session, err := intake.NewSession(&smtp.ConnInfo{
+	intake := &Intake{Relay: s.relay, Strangers: true}
+	info := &smtp.ConnInfo{
 		Listener: "mx", SessionID: "s1", HELO: "client.test", ESMTP: true,
 		RemoteAddr: netip.MustParseAddrPort("127.0.0.1:1234"),
-	})
+	}
+	for _, setting := range settings {
+		if client, ok := strings.CutPrefix(setting, "client="); ok {
+			info.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(client), 1234)
+		}
+	}
+	session, err := intake.NewSession(info)
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	defer func() {
+		if err := session.Logout(); err != nil {
+			s.t.Error(err)
+		}
+	}()
 	var from string
 	var to []string
 	mail, rcpt := &gosmtp.MailOptions{}, &gosmtp.RcptOptions{}
@@ -301,6 +334,7 @@ func (s *story) submit(settings, input []string) string {
 			}
 		case "tenant":
 			intake.Tenant = v
+		case "client": // see above
 		case "envid":
 			mail.EnvelopeID = v
 		case "utf8":
@@ -388,7 +422,11 @@ func (s *story) print(out *strings.Builder, e *Event) {
 	}
 	switch e.Type {
 	case EventAccepted:
-		fmt.Fprintf(out, " <%s> for %d\n", e.Sender, e.Recipients)
+		fmt.Fprintf(out, " <%s> for %d", e.Sender, e.Recipients)
+		if e.Checks != "" {
+			fmt.Fprintf(out, "; %s", e.Checks)
+		}
+		out.WriteString("\n")
 		return
 	case EventReport:
 		fmt.Fprintf(out, " about %d to %s\n", s.number(e.Relates), e.Recipient)

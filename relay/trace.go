@@ -170,6 +170,10 @@ func (t *tracer) addAccepted(e *Event) {
 		b = append(append(b, ", received in "...), shortSpan(e.Delays.BeforeQueue)...)
 	}
 	t.buf = append(b, '\n')
+	if e.Checks != "" {
+		t.line(e.Timestamp, "checked")
+		t.buf = append(appendPrintable(t.buf, e.Checks, maxEventText), '\n')
+	}
 	t.addSigned(e)
 	t.line(e.Timestamp, "queued")
 	b = append(t.buf, "on stable storage for "...)

@@ -32,6 +32,12 @@ func (c *checkCmd) Run(p process) error {
 	if err != nil {
 		return configError(err)
 	}
+	switch _, err := loadSigning(cfg, pos); {
+	case errors.Is(err, fs.ErrPermission): // of the folder; what is in it is not for everybody
+		fmt.Fprintln(p.stderr, "posthaste: not checked:", err)
+	case err != nil:
+		return configError(err)
+	}
 	if c.Quiet {
 		return nil
 	}

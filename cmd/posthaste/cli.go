@@ -23,6 +23,7 @@ type cli struct {
 	Resolve  resolveCmd  `cmd:"" group:"Steer a running daemon" help:"Show where a domain's mail would go, and why."`
 	Audit    auditCmd    `cmd:"" group:"Steer a running daemon" help:"Prove that accepted = ended + queued."`
 	Reload   reloadCmd   `cmd:"" group:"Steer a running daemon" help:"Read the configuration again."`
+	DKIM     dkimCmd     `cmd:"" name:"dkim" group:"Prepare" help:"Make, publish, rotate and check the keys that sign mail."`
 	Backup   backupCmd   `cmd:"" group:"Steer a running daemon" help:"Copy the queue and what policy keeps while mail goes on."`
 	Bench    benchCmd    `cmd:"" group:"Measure and prove" help:"Measure posthaste, alone or beside other relays."`
 	Classify classifyCmd `cmd:"" group:"Measure and prove" help:"Tell what a host's refusal is about, and what it calls for."`

@@ -23,6 +23,7 @@ type Config struct {
 
 	Limits Limits `toml:"limits"`
 	Relay  Relay  `toml:"relay"`
+	DKIM   DKIM   `toml:"dkim"`
 	Queue  Queue  `toml:"queue"`
 	DNS    DNS    `toml:"dns"`
 	// Routes sends the mail of a domain, of all below a ".suffix", or of "*", to a fixed host.
@@ -61,6 +62,9 @@ type Listener struct {
 	Key  string `toml:"key"`
 	// ProxyTrusted are the peers whose PROXY protocol header is believed; others get none.
 	ProxyTrusted []Prefix `toml:"proxy_trusted"`
+	// DKIM is sign (mail of clients that may send to any domain is signed by [dkim]) or none (nothing that comes in
+	// here is: others' mail that is only passed on).
+	DKIM string `toml:"dkim" enum:"sign,none"`
 	// Limits replaces single keys of [limits] on this listener.
 	Limits ListenerLimits `toml:"limits"`
 }

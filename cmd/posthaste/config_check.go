@@ -32,6 +32,7 @@ func checkConfig(cfg *Config, pos *Positions) ConfigErrors {
 	c.sources()
 	c.retries()
 	c.queueAndDNS()
+	c.dkim()
 	return c.errs.sorted()
 }
 

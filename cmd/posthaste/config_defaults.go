@@ -134,6 +134,9 @@ func (c *Config) complete() {
 		if l.TLS == "" {
 			l.TLS = "none"
 		}
+		if l.DKIM == "" {
+			l.DKIM = "sign"
+		}
 		if l.Name == "" {
 			l.Name = l.Kind
 		}
@@ -152,6 +155,7 @@ func (c *Config) complete() {
 			c.Sources[i].EHLO = c.Hostname
 		}
 	}
+	c.DKIM.complete(c.DataDir)
 	c.ACME.complete(c.Hostname)
 	if c.Bounce.From == "" {
 		c.Bounce.From = "MAILER-DAEMON@" + c.Hostname

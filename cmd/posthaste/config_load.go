@@ -115,25 +115,10 @@ func (l *limitedFile) Read(p []byte) (int, error) {
 
 // ParseConfig is LoadConfig on text; file is its name in errors.
 func ParseConfig(file string, text []byte) (*Config, *Positions, error) {
-	var any map[string]any // the decoder's own view: is it TOML, is no key there twice
-	if err := toml.Unmarshal(text, &any); err != nil {
-		return nil, nil, decodeErrors(file, err)
-	}
-	nodes, err := readDocument(text)
-	if err != nil {
-		return nil, nil, decodeErrors(file, err)
-	}
-	pos := &Positions{File: file, lines: map[string]int{}}
-	for _, n := range nodes {
-		pos.lines[n.key()] = n.line
-	}
-	if errs := checkNodes(file, nodes); len(errs) > 0 {
-		return nil, nil, errs
-	}
 	cfg := DefaultConfig()
-	dec := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
-	if err := dec.Decode(cfg); err != nil {
-		return nil, nil, decodeErrors(file, err)
+	pos, err := decodeText(file, text, cfg)
+	if err != nil {
+		return nil, nil, err
 	}
 	cfg.complete()
 	if errs := checkConfig(cfg, pos); len(errs) > 0 {
@@ -142,9 +127,33 @@ func ParseConfig(file string, text []byte) (*Config, *Positions, error) {
 	return cfg, pos, nil
 }
 
+// decodeText decodes text into a pointer to a struct whose keys are named by toml tags. What is wrong in its form is all
+// told, by line.
+func decodeText(file string, text []byte, into any) (*Positions, error) {
+	var any map[string]any // the decoder's own view: is it TOML, is no key there twice
+	if err := toml.Unmarshal(text, &any); err != nil {
+		return nil, decodeErrors(file, err)
+	}
+	nodes, err := readDocument(text)
+	if err != nil {
+		return nil, decodeErrors(file, err)
+	}
+	pos := &Positions{File: file, lines: map[string]int{}}
+	for _, n := range nodes {
+		pos.lines[n.key()] = n.line
+	}
+	if errs := checkNodes(reflect.TypeOf(into).Elem(), file, nodes); len(errs) > 0 {
+		return nil, errs
+	}
+	dec := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return nil, decodeErrors(file, err)
+	}
+	return pos, nil
+}
+
 // checkNodes finds unknown keys and values of the wrong form, all in one pass.
-func checkNodes(file string, nodes []node) (errs ConfigErrors) {
-	root := reflect.TypeFor[Config]()
+func checkNodes(root reflect.Type, file string, nodes []node) (errs ConfigErrors) {
 	reported := map[string]bool{} // an unknown table is one error, not one for each key in it
 	for _, n := range nodes {
 		t, known := field(root, n.parts)

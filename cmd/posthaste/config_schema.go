@@ -122,6 +122,8 @@ func wanted(t reflect.Type) string {
 		return `a duration in quotes (such as "90s", "5ms")`
 	case reflect.TypeFor[Size]():
 		return `a size (such as "64MiB")`
+	case reflect.TypeFor[Moment]():
+		return `a time in quotes (such as "2026-08-01T12:00:00Z")`
 	case reflect.TypeFor[Prefix]():
 		return `a network in quotes (such as "10.0.0.0/8")`
 	}

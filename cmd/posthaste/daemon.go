@@ -46,6 +46,8 @@ type door struct {
 // daemonOptions is what up has that serve has not.
 type daemonOptions struct {
 	sinks []relay.EventSink
+	// positions are those of the configuration, for what is found wrong with keys; the zero value if it is no file's.
+	positions Positions
 }
 
 // newDaemon builds every engine and binds every socket, in the order in which they need each other. On an
@@ -77,6 +79,9 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 	}
 	policy, err := relayPolicy(cfg)
 	if err != nil {
+		return d, err
+	}
+	if policy.DKIM, err = loadSigning(cfg, &opt.positions); err != nil {
 		return d, err
 	}
 	d.relay = relay.New(relay.Config{
@@ -120,7 +125,7 @@ func (d *daemon) openDoors() error {
 		d.doors = append(d.doors, door)
 		door.server = &smtp.Server{
 			Backend: &relay.Intake{
-				Relay: d.relay, Submission: l.Kind == "submission", Tenant: l.Tenant, Class: classOf(l.Class),
+				Relay: d.relay, Submission: l.Kind == "submission", Tenant: l.Tenant, Class: classOf(l.Class), Unsigned: l.DKIM == "none",
 			},
 			Config: serverConfig(d.cfg, l, d.certificates.of(l), memory, d.log),
 		}
@@ -230,17 +235,20 @@ func (d *daemon) close() error {
 }
 
 // reload reads the configuration again and puts in force what can change while running: limits of delivery,
-// retry schedules, routes, access, sources, and certificates. On any error nothing changes.
+// retry schedules, routes, access, sources, keys that sign, and certificates. On any error nothing changes.
 func (d *daemon) reload() error {
 	if d.path == "" {
 		return errors.New("there is no configuration file to read again")
 	}
-	cfg, _, err := LoadConfig(d.path)
+	cfg, pos, err := LoadConfig(d.path)
 	if err != nil {
 		return err
 	}
 	policy, err := relayPolicy(cfg)
 	if err != nil {
+		return err
+	}
+	if policy.DKIM, err = loadSigning(cfg, pos); err != nil {
 		return err
 	}
 	if err := d.certificates.reload(); err != nil {

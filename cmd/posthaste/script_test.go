@@ -25,9 +25,10 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"smtpd":  startSMTPD,
-			"status": checkStatus,
-			"daemon": startDaemon,
+			"smtpd":      startSMTPD,
+			"status":     checkStatus,
+			"daemon":     startDaemon,
+			"nameserver": startNameServer,
 		},
 	})
 }

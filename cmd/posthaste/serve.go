@@ -35,7 +35,7 @@ Examples:
 
 // Run serves.
 func (c *serveCmd) Run(p process) error {
-	cfg, _, err := LoadConfig(c.Config)
+	cfg, pos, err := LoadConfig(c.Config)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && c.Config == defaultConfigFile:
 		return configError(fmt.Errorf("%w; name another with --config, or look around without one: posthaste up", err))
@@ -49,7 +49,7 @@ func (c *serveCmd) Run(p process) error {
 	defer log.Sync()
 	signals := catchSignals()
 	defer signal.Stop(signals)
-	d, err := newDaemon(cfg, c.Config, log, daemonOptions{sinks: c.sinks(p)})
+	d, err := newDaemon(cfg, c.Config, log, daemonOptions{sinks: c.sinks(p), positions: *pos})
 	if err != nil {
 		return withCode(exitUnavailable, err)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/posthaste-mta/posthaste/policy/dkim"
 )
 
 // versionCmd is `posthaste version`.
@@ -11,7 +13,8 @@ type versionCmd struct{}
 
 // Run prints what the build recorded.
 func (versionCmd) Run(p process) error {
-	_, err := fmt.Fprintf(p.stdout, "posthaste %s, %s, %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(p.stdout, "posthaste %s, %s, %s/%s\nRSA signatures by %s\n",
+		version(), runtime.Version(), runtime.GOOS, runtime.GOARCH, dkim.RSAEngine())
 	return err
 }
 

@@ -86,6 +86,14 @@ func (k *PrivateKey) Bits() int {
 	return 256
 }
 
+// Primes returns how many prime factors an RSA key has, 0 of another key.
+func (k *PrivateKey) Primes() int {
+	if k.algorithm == RSA {
+		return len(k.rsa.Primes)
+	}
+	return 0
+}
+
 // String tells the kind and length of the key, and keeps its secret out of what is printed.
 func (k *PrivateKey) String() string { return fmt.Sprintf("%s-%d", k.algorithm, k.Bits()) }
 

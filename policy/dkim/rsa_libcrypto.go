@@ -4,6 +4,7 @@ package dkim
 
 /*
 #cgo pkg-config: libcrypto
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
@@ -81,5 +82,9 @@ func (l *libcrypto) sign(digest *[sha256.Size]byte) ([]byte, error) {
 	}
 	return out, nil
 }
+
+// RSAEngine names the code that signs with RSA keys in this build: the library that is linked now, which need not be
+// the one of the build.
+func RSAEngine() string { return "libcrypto of " + C.GoString(C.OpenSSL_version(C.OPENSSL_VERSION)) }
 
 func (*libcrypto) name() string { return "libcrypto" }

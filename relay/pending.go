@@ -1,0 +1,53 @@
+package relay
+
+import "context"
+
+// pending is an answer that is looked for while the client goes on. Only its session waits for it.
+type pending[T any] struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	value  T
+}
+
+// lookFor starts to look, until ctx ends or stop is called.
+func lookFor[T any](ctx context.Context, look func(context.Context) T) *pending[T] {
+	ctx, cancel := context.WithCancel(ctx)
+	p := &pending[T]{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		defer cancel()
+		p.value = look(ctx)
+	}()
+	return p
+}
+
+// wait returns the answer when it is there; nil if nobody has begun to look.
+func (p *pending[T]) wait() *T {
+	if p == nil {
+		return nil
+	}
+	<-p.done
+	return &p.value
+}
+
+// ready returns the answer if it is there.
+func (p *pending[T]) ready() *T {
+	if p == nil {
+		return nil
+	}
+	select {
+	case <-p.done:
+		return &p.value
+	default:
+		return nil
+	}
+}
+
+// stop gives up looking and returns when that has ended: so a client that begins again and again has us look for one
+// answer at a time.
+func (p *pending[T]) stop() {
+	if p != nil {
+		p.cancel()
+		<-p.done
+	}
+}

@@ -1,0 +1,174 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy/greylist"
+	"github.com/posthaste-mta/posthaste/policy/inbound"
+)
+
+// Inbound is how mail from strangers is looked at: from clients that may send to our relay domains alone. Whoever may
+// send anywhere is spared it, since what it brings is ours to answer for.
+type Inbound struct {
+	// Checker asks who they are and what their domains say; nil: nobody.
+	Checker *inbound.Checker
+	// Greylist has unknown clients come again; nil: none.
+	Greylist *greylist.Greylist
+	// SPFPasses tells that whoever SPF names need not come again.
+	SPFPasses bool
+}
+
+// examined is what is known of a stranger.
+type examined struct {
+	client *pending[inbound.Client] // of the connection
+	// These are of the transaction.
+	sender    *inbound.Sender
+	spf       *pending[inbound.SPF]
+	operators int // recipients that are our own postmaster
+}
+
+// inbound returns how the client is looked at; nil if it is not.
+func (s *session) inbound() *Inbound {
+	p := s.relay.policy.Load()
+	if p.Inbound == nil || !s.intake.Strangers || s.login != nil || p.Access.Trusted(s.info.RemoteAddr.Addr()) {
+		return nil
+	}
+	return p.Inbound
+}
+
+// checker returns what asks about the client; nil if nothing does.
+func (s *session) checker() *inbound.Checker {
+	if in := s.inbound(); in != nil {
+		return in.Checker
+	}
+	return nil
+}
+
+// lookAtClient begins to ask about the client's address. The greeting does not wait for it, the first recipient does.
+func (s *session) lookAtClient() {
+	if c := s.checker(); c != nil {
+		addr := s.info.RemoteAddr.Addr()
+		s.stranger.client = lookFor(s.ctx, func(ctx context.Context) inbound.Client { return c.Client(ctx, addr) })
+	}
+}
+
+// lookAtSender decides whether the return path's domain may be one, and begins to ask whether it lets the client send.
+func (s *session) lookAtSender(from message.Address) error {
+	c := s.checker()
+	if c == nil {
+		return nil
+	}
+	in := inbound.Session{Addr: s.info.RemoteAddr.Addr(), HELO: s.info.HELO}
+	if from.Domain != "" {
+		in.MailFrom = from.String()
+	}
+	s.stranger.spf = lookFor(s.ctx, func(ctx context.Context) inbound.SPF { return c.SPF(ctx, in) })
+	sender := c.Sender(s.ctx, in.MailFrom)
+	s.stranger.sender = &sender
+	return s.turnedAway(c.DecideSender(sender))
+}
+
+// checkStranger decides about a recipient by what is known of the client: here and not at the connection, so that the
+// event log tells whose mail it was. The greylist is the last: whoever fails anything else need not come again.
+func (s *session) checkStranger(to message.Address) error {
+	in := s.inbound()
+	if in == nil {
+		return nil
+	}
+	if client := s.stranger.client.wait(); client != nil && in.Checker != nil {
+		if err := s.turnedAway(in.Checker.DecideClient(*client)); err != nil {
+			return err
+		}
+	}
+	return s.checkGreylist(in, to)
+}
+
+// turnedAway is the reply of a decision that ends in the session; nil of the others.
+func (s *session) turnedAway(d inbound.Decision) error {
+	if d.Action < inbound.ActionDefer {
+		return nil
+	}
+	s.relay.metrics.inbound.acted(d.Action)
+	return d.Status
+}
+
+// checkGreylist has the client come again with a recipient, if it is new.
+func (s *session) checkGreylist(in *Inbound, to message.Address) error {
+	if in.Greylist == nil {
+		return nil
+	}
+	a := greylist.Attempt{Client: s.info.RemoteAddr.Addr(), Sender: s.envelope.Sender, Recipient: to}
+	if spf := s.stranger.spf; in.SPFPasses && spf != nil {
+		a.SPFPass = spf.wait().Value == inbound.Pass
+	}
+	d, err := in.Greylist.Check(s.ctx, a)
+	if err != nil {
+		s.relay.log.Error("the greylist does not work; mail passes", zap.Error(err))
+	}
+	if !d.Pass {
+		return d.Status()
+	}
+	return nil
+}
+
+// forget ends what is asked for the transaction.
+func (e *examined) forget() {
+	e.spf.stop()
+	e.sender, e.spf, e.operators = nil, nil, 0
+}
+
+// clientName is the client's name, confirmed by its address, if that is known by now.
+func (s *session) clientName() string {
+	if c := s.stranger.client.ready(); c != nil {
+		return c.Reverse.Name
+	}
+	return ""
+}
+
+// inspect checks a stranger's message, as it came in, and puts what was found in front of it.
+func (m *incoming) inspect() error {
+	c := m.checker()
+	if c == nil {
+		return nil
+	}
+	in := inbound.Session{
+		Addr: m.info.RemoteAddr.Addr(), HELO: m.info.HELO,
+		Client: m.stranger.client.wait(), Sender: m.stranger.sender, SPF: m.stranger.spf.wait(),
+	}
+	if from, err := message.ParseAddress(m.session.envelope.Sender, true); err == nil {
+		in.MailFrom = from.String()
+	}
+	found := c.Check(m.ctx, in, m.body)
+	d := c.Decide(found)
+	if m.stranger.operators == len(m.recipients)+len(m.suppressed) && d.Action > inbound.ActionTag {
+		// Our postmaster hears everyone (RFC 5321 4.5.1).
+		d.Action = inbound.ActionTag
+	}
+	m.found = tellFound(&found, &d)
+	m.relay.metrics.inbound.found(&found, d.Action)
+	switch d.Action {
+	case inbound.ActionDefer, inbound.ActionRefuse:
+		return d.Status
+	case inbound.ActionHold:
+		m.hold("Held for " + strings.Join(d.Tags, ", "))
+	}
+	if clean := c.Clean(m.body); len(clean) != len(m.body) {
+		m.replace(clean)
+	}
+	m.fields = append(m.fields, c.Header(found, d)...)
+	return nil
+}
+
+// tellFound names the results, as the event log does.
+func tellFound(r *inbound.Results, d *inbound.Decision) string {
+	told := fmt.Sprintf("spf=%s dkim=%s dmarc=%s iprev=%s", r.SPF.Value, r.DKIM.Value(), r.DMARC.Value, r.Client.Reverse.Value)
+	if len(d.Tags) > 0 {
+		told += "; " + d.Action.String() + ": " + strings.Join(d.Tags, ", ")
+	}
+	return told
+}

@@ -1,0 +1,83 @@
+package relay
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy/suppress"
+)
+
+// bounceNotes hands the hard bounces that are recorded to the suppression lists, on a goroutine of its own: what the
+// lists need of the disk is not to be waited for by delivery. A bounce that is not noted is one count less towards an
+// entry, which the next bounce makes up for; so a crash may lose some, and so may a flood of them.
+type bounceNotes struct {
+	relay   *Relay
+	in      chan hardBounce
+	ended   sync.WaitGroup
+	dropped atomic.Uint64
+}
+
+// hardBounce is what the lists want to know of one.
+type hardBounce struct {
+	tenant, to, class string
+	why               suppress.Evidence
+}
+
+// bounceBacklog bounds the bounces that wait for the lists.
+const bounceBacklog = 4096
+
+func newBounceNotes(r *Relay) *bounceNotes {
+	return &bounceNotes{relay: r, in: make(chan hardBounce, bounceBacklog)}
+}
+
+// start starts the goroutine; close ends it.
+func (b *bounceNotes) start() { b.ended.Go(b.run) }
+
+// close ends it when what was added has been noted; nobody may call add any more.
+func (b *bounceNotes) close() { close(b.in); b.ended.Wait() }
+
+// add takes in outcomes that are recorded. It does not wait.
+func (b *bounceNotes) add(events []Event) {
+	if b.relay.policy.Load().Suppression == nil {
+		return
+	}
+	for i := range events {
+		e := &events[i]
+		if e.Type != EventBounced || !suppress.Counts(e.Classification) {
+			continue
+		}
+		note := hardBounce{e.Tenant, e.Recipient, e.Classification, suppress.Evidence{Event: e.ID.String(), Remote: e.Status.String()}}
+		select {
+		case b.in <- note:
+		default:
+			b.dropped.Add(1)
+		}
+	}
+}
+
+func (b *bounceNotes) run() {
+	failing := false
+	for n := range b.in {
+		list := b.relay.policy.Load().Suppression
+		if list == nil {
+			continue
+		}
+		to, err := message.ParseAddress(n.to, true)
+		if err != nil {
+			continue // none that could be named again
+		}
+		entered, err := list.Note(context.Background(), n.tenant, to, n.class, n.why)
+		switch {
+		case err != nil && !failing:
+			b.relay.log.Error("suppression: hard bounces are not counted", zap.Error(err))
+		case entered:
+			b.relay.log.Info("suppression: an address has entered the list", zap.String("tenant", n.tenant),
+				zap.String("address", Printable(n.to, 320)), zap.String("event", n.why.Event))
+		}
+		failing = err != nil
+	}
+}
