@@ -156,7 +156,12 @@ func (c *Client) text(ctx context.Context, w io.Writer, path string) error {
 
 // call returns the body of an answer that says success; the caller closes it.
 func (c *Client) call(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
-	r, err := http.NewRequestWithContext(ctx, method, "http://posthaste"+path, nil)
+	return c.send(ctx, method, path, query, nil)
+}
+
+// send is call with a body.
+func (c *Client) send(ctx context.Context, method, path string, query url.Values, content io.Reader) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://posthaste"+path, content)
 	if err != nil {
 		return nil, err
 	}

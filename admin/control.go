@@ -28,6 +28,10 @@ import (
 //	GET  /v1/trace/ID                      text
 //	GET  /v1/resolve/DOMAIN                text
 //	POST /v1/backup?dir=DIR                nothing, when the copy is complete
+//	GET  /v1/suppress?FILTER&format=       the lists as a file; FILTER: tenant= contains= reason= target=
+//	POST /v1/suppress?target=&ENTRY        nothing, when the entries are on disk
+//	DELETE /v1/suppress?target=&tenant=    nothing, when it is off the list
+//	POST /v1/suppress/import?format=       ImportResult; the file is the body
 //	POST /v1/reload                        nothing, when the new configuration is in force
 type Control struct {
 	Relay Relay
@@ -46,6 +50,7 @@ func (c *Control) Handler() http.Handler {
 	mux.HandleFunc("GET /v1/resolve/{domain}", c.resolve)
 	mux.HandleFunc("POST /v1/backup", answer(c.backup))
 	mux.HandleFunc("POST /v1/reload", answer(c.reload))
+	c.suppressRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem(http.StatusNotFound, "no such call: "+r.Method+" "+r.URL.Path))
 	})

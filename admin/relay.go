@@ -50,4 +50,6 @@ type Tools struct {
 	// Reload reads the configuration again and puts it in force, or says what is wrong with it
 	// and changes nothing.
 	Reload func(ctx context.Context) error
+	// Suppression is the lists of who gets no mail.
+	Suppression Suppression
 }

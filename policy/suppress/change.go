@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/posthaste-mta/posthaste/policy/store"
@@ -109,6 +110,7 @@ type Filter struct {
 	OneTenant bool
 	Contains  string // a part of the target
 	Reason    string
+	Targets   []string // one of these, as ParseTarget returns them
 	// After leaves out the entries up to this one: where an earlier listing has stopped.
 	After *Entry
 }
@@ -135,7 +137,8 @@ func (l *List) Entries(f Filter) iter.Seq2[Entry, error] {
 				return
 			}
 			e, err := readEntry(record.Key, record.Value)
-			if err == nil && (e.ended(now) || f.Reason != "" && f.Reason != e.Reason || !strings.Contains(e.Target, contains)) {
+			if err == nil && (e.ended(now) || f.Reason != "" && f.Reason != e.Reason || !strings.Contains(e.Target, contains) ||
+				f.Targets != nil && !slices.Contains(f.Targets, e.Target)) {
 				continue
 			}
 			if !yield(e, err) {
