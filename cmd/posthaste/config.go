@@ -17,6 +17,8 @@ type Config struct {
 	SmartHost string `toml:"smart_host"`
 
 	Listeners []Listener `toml:"listener"`
+	// Credentials are names that may log in.
+	Credentials []Credential `toml:"credential"`
 	// Certificates are for all listeners with TLS, beside their own.
 	Certificates []Certificate `toml:"certificate"`
 	ACME         ACME          `toml:"acme"`
@@ -60,6 +62,11 @@ type Listener struct {
 	// listener shows the [[certificate]]s.
 	Cert string `toml:"cert"`
 	Key  string `toml:"key"`
+	// Auth says who must log in: off (nobody can), optional (who wants to), strangers (clients outside of
+	// relay.networks) or required (all). Default: strangers for a submission listener, off for others.
+	Auth string `toml:"auth" enum:"off,optional,strangers,required"`
+	// AuthInsecure takes logins in the clear too.
+	AuthInsecure bool `toml:"auth_insecure"`
 	// ProxyTrusted are the peers whose PROXY protocol header is believed; others get none.
 	ProxyTrusted []Prefix `toml:"proxy_trusted"`
 	// DKIM is sign (mail of clients that may send to any domain is signed by [dkim]) or none (nothing that comes in
@@ -112,6 +119,8 @@ type Relay struct {
 	Networks []Prefix `toml:"networks"`
 	// Domains are accepted from every client; ".example.net" takes all below example.net.
 	Domains []string `toml:"domains"`
+	// Recipients is a file with the addresses that there are in Domains, one a line; others get 550. Empty: not known.
+	Recipients string `toml:"recipients"`
 	// Postmaster receives the mail for postmaster, without a domain or at Hostname, whoever sends it
 	// (RFC 5321 4.5.1). Empty: it goes to Hostname, like the mail of any domain.
 	Postmaster string `toml:"postmaster"`

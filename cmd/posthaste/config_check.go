@@ -28,6 +28,7 @@ func checkConfig(cfg *Config, pos *Positions) ConfigErrors {
 	c.names()
 	c.listeners()
 	c.certificates()
+	c.credentials()
 	c.destinations()
 	c.sources()
 	c.retries()
@@ -142,6 +143,9 @@ func (c *checker) names() {
 	if a := c.cfg.HTTP.Address; a != "" {
 		c.address("http.address", a)
 	}
+	if _, err := readRecipients(c.cfg.Relay.Recipients); err != nil {
+		c.fail("relay.recipients", "%v", err)
+	}
 	for i, d := range c.cfg.Relay.Domains {
 		if problem := checkDomain(strings.TrimPrefix(d, ".")); problem != "" {
 			c.fail("relay.domains", "element %d: %s", i+1, problem)
@@ -162,6 +166,9 @@ func (c *checker) listeners() {
 			if !strings.HasSuffix(l.Address, ":0") {
 				c.unique(addresses, l.Address, key+".address")
 			}
+		}
+		if insecure := l.TLS == "none" && !l.AuthInsecure; insecure && (l.Auth == "required" || l.Auth == "optional") {
+			c.fail(key+".auth", "is %s, but nobody can log in without TLS: set tls, or auth_insecure", l.Auth)
 		}
 		c.listenerTLS(key, l)
 	}

@@ -137,8 +137,20 @@ func (c *Config) complete() {
 		if l.DKIM == "" {
 			l.DKIM = "sign"
 		}
+		switch {
+		case l.Auth != "":
+		case l.Kind == "submission":
+			l.Auth = "strangers"
+		default:
+			l.Auth = "off"
+		}
 		if l.Name == "" {
 			l.Name = l.Kind
+		}
+	}
+	for i := range c.Credentials {
+		if c.Credentials[i].Class == "" {
+			c.Credentials[i].Class = "normal"
 		}
 	}
 	if c.Relay.Networks == nil {

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/policy/store"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/relay"
@@ -29,6 +30,8 @@ type daemon struct {
 	store    *store.Store // what policy keeps
 	resolver *resolver.Resolver
 	events   *relay.EventLog
+	book     *auth.Book // who may log in
+	auth     *auth.Authenticator
 	relay    *relay.Relay
 	doors    []*door
 	office   *office // the HTTP listener and the control socket
@@ -48,6 +51,8 @@ type daemonOptions struct {
 	sinks []relay.EventSink
 	// positions are those of the configuration, for what is found wrong with keys; the zero value if it is no file's.
 	positions Positions
+	// credentials are beside those of the configuration.
+	credentials []auth.ReadOnly
 }
 
 // newDaemon builds every engine and binds every socket, in the order in which they need each other. On an
@@ -84,6 +89,10 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 	if policy.DKIM, err = loadSigning(cfg, &opt.positions); err != nil {
 		return d, err
 	}
+	if err := d.openBook(opt.credentials); err != nil {
+		return d, err
+	}
+	policy.Auth = d.auth
 	d.relay = relay.New(relay.Config{
 		Hostname: cfg.Hostname, Queue: d.queue, Router: d.resolver, Events: d.events,
 		Log: log.Named("relay"), MaxConnections: cfg.Delivery.MaxConnections, Memory: int64(cfg.Delivery.Memory),
@@ -126,6 +135,7 @@ func (d *daemon) openDoors() error {
 		door.server = &smtp.Server{
 			Backend: &relay.Intake{
 				Relay: d.relay, Submission: l.Kind == "submission", Tenant: l.Tenant, Class: classOf(l.Class), Unsigned: l.DKIM == "none",
+				Auth: authModeOf(l.Auth),
 			},
 			Config: serverConfig(d.cfg, l, d.certificates.of(l), memory, d.log),
 		}
@@ -235,7 +245,7 @@ func (d *daemon) close() error {
 }
 
 // reload reads the configuration again and puts in force what can change while running: limits of delivery,
-// retry schedules, routes, access, sources, keys that sign, and certificates. On any error nothing changes.
+// retry schedules, routes, access, credentials, sources, keys that sign, and certificates. On any error nothing changes.
 func (d *daemon) reload() error {
 	if d.path == "" {
 		return errors.New("there is no configuration file to read again")
@@ -248,6 +258,11 @@ func (d *daemon) reload() error {
 	if err != nil {
 		return err
 	}
+	policy.Auth = d.auth
+	credentials, err := credentialsOf(cfg)
+	if err != nil {
+		return err
+	}
 	if policy.DKIM, err = loadSigning(cfg, pos); err != nil {
 		return err
 	}
@@ -255,6 +270,9 @@ func (d *daemon) reload() error {
 		return err
 	}
 	if err := d.resolver.SetRoutes(cfg.Routes, cfg.SmartHost); err != nil {
+		return err
+	}
+	if err := d.book.SetReadOnly(context.Background(), credentials); err != nil {
 		return err
 	}
 	d.relay.SetPolicy(policy)

@@ -21,7 +21,11 @@ func withoutComments(t *testing.T, text string) string {
 		write(t, filepath.Join(tls, cert), read(t, pair.cert))
 		write(t, filepath.Join(tls, key), read(t, pair.key))
 	}
+	if err := os.WriteFile(filepath.Join(tls, "shop"), []byte("a secret of the shop\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	text = strings.ReplaceAll(text, "/etc/posthaste/tls", tls)
+	text = strings.ReplaceAll(text, "/etc/posthaste/credentials", tls)
 	return regexp.MustCompile(`(?m)^#(["a-z\[])`).ReplaceAllString(text, "$1")
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -145,8 +146,15 @@ func relayPolicy(cfg *Config) (relay.Policy, error) {
 	if err != nil {
 		return relay.Policy{}, err
 	}
+	recipients, err := readRecipients(cfg.Relay.Recipients)
+	if err != nil {
+		return relay.Policy{}, fmt.Errorf("relay.recipients: %w", err)
+	}
 	return relay.Policy{
-		Access:  policy.Access{RelayNetworks: prefixes(cfg.Relay.Networks), RelayDomains: policy.NewDomainSet(cfg.Relay.Domains...)},
+		Access: policy.Access{
+			RelayNetworks: prefixes(cfg.Relay.Networks), RelayDomains: policy.NewDomainSet(cfg.Relay.Domains...),
+			Recipients: recipients,
+		},
 		Retry:   schedulesOf(cfg),
 		Shaping: shaping,
 		Pools:   poolsOf(cfg),
@@ -282,7 +290,7 @@ func poolsOf(cfg *Config) policy.Pools {
 func serverConfig(cfg *Config, l Listener, set *certificateSet, memory *smtp.Budget, log *zap.Logger) smtp.ServerConfig {
 	limits := cfg.Limits.With(l.Limits)
 	c := smtp.ServerConfig{
-		Hostname: cfg.Hostname, Listener: l.Name,
+		Hostname: cfg.Hostname, Listener: l.Name, AllowInsecureAuth: l.AuthInsecure,
 		ImplicitTLS:     l.TLS == "implicit",
 		MaxMessageBytes: int64(limits.MessageSize), MaxRecipients: limits.Recipients, MaxLineLength: limits.LineLength,
 		MaxCommands: limits.Commands, MaxErrors: limits.Errors,

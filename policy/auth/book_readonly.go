@@ -17,6 +17,27 @@ type ReadOnly struct {
 	Argon2, SCRAMSHA256 string
 }
 
+// Check tells what is wrong with the credential or its secret. It costs no argon2.
+func (c *ReadOnly) Check() error {
+	r := &record{Credential: c.Credential}
+	if err := r.seal(); err != nil {
+		return err
+	}
+	return c.checkSecret()
+}
+
+func (c *ReadOnly) checkSecret() (err error) {
+	switch {
+	case (c.Secret == "") == (c.Argon2 == "") || c.Secret != "" && c.SCRAMSHA256 != "":
+		return errors.New("give either the secret or its hashes")
+	case c.Secret != "":
+		_, err = newSecret(c.Secret)
+	default:
+		_, err = ParseSecret(c.Argon2, c.SCRAMSHA256)
+	}
+	return err
+}
+
 // SetReadOnly makes these the read-only credentials, in place of those before: all or, with an error
 // that names the credential, none. Sessions of those that stay as they were go on. A secret in the
 // clear that is new costs one argon2.
@@ -50,8 +71,8 @@ func (b *Book) SetReadOnly(ctx context.Context, list []ReadOnly) error {
 
 // readOnlySecret returns the secret, the old one if it is the same, and the mark to know it by.
 func (b *Book) readOnlySecret(ctx context.Context, key string, old *record, c *ReadOnly) (s *Secret, mark string, err error) {
-	if (c.Secret == "") == (c.Argon2 == "") || c.Secret != "" && c.SCRAMSHA256 != "" {
-		return nil, "", errors.New("give either the secret or its hashes")
+	if err := c.checkSecret(); err != nil {
+		return nil, "", err
 	}
 	if c.Secret == "" {
 		s, err = ParseSecret(c.Argon2, c.SCRAMSHA256)

@@ -35,6 +35,20 @@ func (s *Secret) Hashes() (argon2id, scramSHA256 string) {
 	return argon2id, scramSHA256
 }
 
+// HashSecret checks a secret that somebody chose and returns its hashes, as Hashes does. It costs one argon2.
+func HashSecret(secret string) (argon2id, scramSHA256 string, err error) {
+	prepared, err := newSecret(secret)
+	if err != nil {
+		return "", "", err
+	}
+	s, err := makeSecret(prepared, defaultCost(), nil)
+	if err != nil {
+		return "", "", err
+	}
+	argon2id, scramSHA256 = s.Hashes()
+	return argon2id, scramSHA256, nil
+}
+
 // ParseSecret reads what Hashes returned. Without the second, SCRAM logins fail; at least the first
 // must be there.
 func ParseSecret(argon2id, scramSHA256 string) (*Secret, error) {
