@@ -32,6 +32,11 @@ import (
 //	POST /v1/suppress?target=&ENTRY        nothing, when the entries are on disk
 //	DELETE /v1/suppress?target=&tenant=    nothing, when it is off the list
 //	POST /v1/suppress/import?format=       ImportResult; the file is the body
+//	GET  /v1/greylist/PART?FILTER          items, one a line; PART: triplets clients allowed;
+//	                                       FILTER: network= sender= recipient= waiting=true
+//	POST /v1/greylist/forget?FILTER        Forgotten
+//	POST /v1/greylist/allow?kind=&name=    nothing, when it is on disk; until=
+//	DELETE /v1/greylist/allow?kind=&name=  nothing, when it is on disk
 //	POST /v1/reload                        nothing, when the new configuration is in force
 type Control struct {
 	Relay Relay
@@ -51,6 +56,7 @@ func (c *Control) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/backup", answer(c.backup))
 	mux.HandleFunc("POST /v1/reload", answer(c.reload))
 	c.suppressRoutes(mux)
+	c.greylistRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem(http.StatusNotFound, "no such call: "+r.Method+" "+r.URL.Path))
 	})

@@ -13,6 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy/greylist"
+	"github.com/posthaste-mta/posthaste/policy/limit"
+	"github.com/posthaste-mta/posthaste/policy/milter"
+	"github.com/posthaste-mta/posthaste/policy/suppress"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/relay"
 	"github.com/posthaste-mta/posthaste/resolver"
@@ -128,6 +132,7 @@ func fakeSources(t *testing.T) Sources {
 		Relay: func() relay.Metrics {
 			return relay.Metrics{OpenConnections: 5, IdleConnections: 2, Lanes: 3, Connections: 7, ConnectFailures: 1,
 				ContentBytes: 4096, ContentWaiting: 1,
+				Inbound:     relay.InboundMetrics{Results: map[string]map[string]uint64{"spf": {"pass": 3}}, Actions: map[string]uint64{"tag": 1}},
 				TLSSessions: [relay.NumTLSLevels]uint64{1, 6, 0}}
 		},
 		Queue: func() queue.Metrics {
@@ -138,6 +143,23 @@ func fakeSources(t *testing.T) Sources {
 		},
 		Resolver: func() resolver.Metrics {
 			return resolver.Metrics{RouteHits: 9, RouteMisses: 1, LookupSeconds: resolver.Histogram{Bounds: []float64{0.1}, Counts: []uint64{1, 0}, Sum: 0.02}}
+		},
+		Greylist: func() greylist.Metrics {
+			m := greylist.Metrics{Triplets: 5, Clients: 2, Allowed: 1, Expired: 3}
+			m.Decisions[greylist.New], m.Decisions[greylist.CameBack] = 5, 2
+			return m
+		},
+		Milters: func() map[string]milter.Metrics {
+			return map[string]milter.Metrics{"rspamd": {Accepted: 8, Rejected: 1, Connects: 3, Idle: 1, TotalSeconds: 0.5}}
+		},
+		Limits: func() limit.Metrics {
+			m := limit.Metrics{Counts: 12, EvictedOwing: 1}
+			m.Taken[limit.Recipients], m.Refused[limit.Tenant] = 30, 2
+			return m
+		},
+		Harvest: func() limit.HarvestMetrics { return limit.HarvestMetrics{Delayed: 4, Refused: 1, Clients: 3} },
+		Suppression: func() suppress.Metrics {
+			return suppress.Metrics{Entries: 100, Lookups: 50, Hits: 7, StoreAsked: 8, Noted: 3, Entered: 1, Expired: 2}
 		},
 		Servers: map[string]func() smtp.ServerMetrics{
 			"mx":         func() smtp.ServerMetrics { return smtp.ServerMetrics{Connections: 10, OpenConnections: 2} },

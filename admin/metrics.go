@@ -6,6 +6,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/posthaste-mta/posthaste/policy/greylist"
+	"github.com/posthaste-mta/posthaste/policy/limit"
+	"github.com/posthaste-mta/posthaste/policy/milter"
+	"github.com/posthaste-mta/posthaste/policy/suppress"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/relay"
 	"github.com/posthaste-mta/posthaste/resolver"
@@ -19,6 +23,13 @@ type Sources struct {
 	Relay    func() relay.Metrics
 	Queue    func() queue.Metrics
 	Resolver func() resolver.Metrics
+	// Limits, Harvest and Suppression are of policy.
+	Limits      func() limit.Metrics
+	Harvest     func() limit.HarvestMetrics
+	Suppression func() suppress.Metrics
+	Greylist    func() greylist.Metrics
+	// Milters are the filters by name.
+	Milters func() map[string]milter.Metrics
 	// Servers are the SMTP listeners by name. Their number bounds the label.
 	Servers map[string]func() smtp.ServerMetrics
 }
@@ -52,7 +63,14 @@ type snapshot struct {
 	relay    *relay.Metrics
 	queue    *queue.Metrics
 	resolver *resolver.Metrics
-	servers  map[string]smtp.ServerMetrics
+
+	limits      *limit.Metrics
+	harvest     *limit.HarvestMetrics
+	suppression *suppress.Metrics
+	greylist    *greylist.Metrics
+	milters     map[string]milter.Metrics
+
+	servers map[string]smtp.ServerMetrics
 }
 
 func (s *Sources) snapshot() *snapshot {
@@ -64,6 +82,11 @@ func (s *Sources) snapshot() *snapshot {
 	now.relay = ask(s.Relay)
 	now.queue = ask(s.Queue)
 	now.resolver = ask(s.Resolver)
+	now.greylist = ask(s.Greylist)
+	if s.Milters != nil {
+		now.milters = s.Milters()
+	}
+	now.limits, now.harvest, now.suppression = ask(s.Limits), ask(s.Harvest), ask(s.Suppression)
 	for name, server := range s.Servers {
 		now.servers[name] = server()
 	}
@@ -106,9 +129,25 @@ func newCollector(s Sources) *collector {
 	}
 	if s.Relay != nil {
 		c.families = append(c.families, relayFamilies()...)
+		c.families = append(c.families, inboundFamilies()...)
 	}
 	if s.Resolver != nil {
 		c.families = append(c.families, resolverFamilies()...)
+	}
+	if s.Limits != nil {
+		c.families = append(c.families, limitFamilies()...)
+	}
+	if s.Harvest != nil {
+		c.families = append(c.families, tarpitFamilies()...)
+	}
+	if s.Suppression != nil {
+		c.families = append(c.families, suppressionFamilies()...)
+	}
+	if s.Greylist != nil {
+		c.families = append(c.families, greylistFamilies()...)
+	}
+	if s.Milters != nil {
+		c.families = append(c.families, milterFamilies()...)
 	}
 	if len(s.Servers) > 0 {
 		c.families = append(c.families, serverFamilies()...)

@@ -52,4 +52,6 @@ type Tools struct {
 	Reload func(ctx context.Context) error
 	// Suppression is the lists of who gets no mail.
 	Suppression Suppression
+	// Greylist is whom the greylist knows.
+	Greylist Greylist
 }

@@ -14,7 +14,9 @@ type Metrics struct {
 	Signed          uint64 // messages with a DKIM signature of ours
 	Unsigned        uint64 // messages of our own that there was no key for, or that could not be signed
 	Inbound         InboundMetrics
-	EventsLost      uint64 // events of refusals and acceptances that the log could not take; never an end
+	// BouncesUncounted are hard bounces that the suppression lists did not hear of, because too many came.
+	BouncesUncounted uint64
+	EventsLost       uint64 // events of refusals and acceptances that the log could not take; never an end
 
 	OpenConnections, IdleConnections int // gauges; idle ones are open too
 	Lanes, SuspendedLanes            int // gauges
@@ -56,6 +58,7 @@ func (r *Relay) Metrics() Metrics {
 		Signed: c.signed.Load(), Unsigned: c.unsigned.Load(),
 		Inbound:     c.inbound.metrics(),
 		LeaseErrors: c.leaseErrors.Load(), EventsLost: c.eventsLost.Load(),
+		BouncesUncounted: r.bounces.dropped.Load(),
 	}
 	for i := range m.TLSSessions {
 		m.TLSSessions[i] = c.tls[i].Load()

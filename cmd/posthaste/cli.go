@@ -24,6 +24,8 @@ type cli struct {
 	Audit    auditCmd    `cmd:"" group:"Steer a running daemon" help:"Prove that accepted = ended + queued."`
 	Reload   reloadCmd   `cmd:"" group:"Steer a running daemon" help:"Read the configuration again."`
 	DKIM     dkimCmd     `cmd:"" name:"dkim" group:"Prepare" help:"Make, publish, rotate and check the keys that sign mail."`
+	Greylist greylistCmd `cmd:"" group:"Steer a running daemon" help:"Show whom the greylist knows, forget or allow some."`
+	Suppress suppressCmd `cmd:"" group:"Steer a running daemon" help:"Keep mail from addresses and domains that want none."`
 	Backup   backupCmd   `cmd:"" group:"Steer a running daemon" help:"Copy the queue and what policy keeps while mail goes on."`
 	Bench    benchCmd    `cmd:"" group:"Measure and prove" help:"Measure posthaste, alone or beside other relays."`
 	Classify classifyCmd `cmd:"" group:"Measure and prove" help:"Tell what a host's refusal is about, and what it calls for."`

@@ -24,10 +24,17 @@ type Config struct {
 	ACME         ACME          `toml:"acme"`
 
 	Limits Limits `toml:"limits"`
-	Relay  Relay  `toml:"relay"`
-	DKIM   DKIM   `toml:"dkim"`
-	Queue  Queue  `toml:"queue"`
-	DNS    DNS    `toml:"dns"`
+	// Allowed is how much each client, login, tenant and so on may ask for.
+	Allowed     []Limit     `toml:"limit"`
+	Tarpit      Tarpit      `toml:"tarpit"`
+	Suppression Suppression `toml:"suppression"`
+	Relay       Relay       `toml:"relay"`
+	Inbound     Inbound     `toml:"inbound"`
+	Greylist    Greylist    `toml:"greylist"`
+	Milters     []Milter    `toml:"milter"`
+	DKIM        DKIM        `toml:"dkim"`
+	Queue       Queue       `toml:"queue"`
+	DNS         DNS         `toml:"dns"`
 	// Routes sends the mail of a domain, of all below a ".suffix", or of "*", to a fixed host.
 	Routes   map[string]string `toml:"routes"`
 	Delivery Delivery          `toml:"delivery"`
@@ -69,6 +76,8 @@ type Listener struct {
 	AuthInsecure bool `toml:"auth_insecure"`
 	// ProxyTrusted are the peers whose PROXY protocol header is believed; others get none.
 	ProxyTrusted []Prefix `toml:"proxy_trusted"`
+	// Inbound is check (strangers' mail is looked at as [inbound] and [greylist] say) or none. Default: check for mx.
+	Inbound string `toml:"inbound" enum:"check,none"`
 	// DKIM is sign (mail of clients that may send to any domain is signed by [dkim]) or none (nothing that comes in
 	// here is: others' mail that is only passed on).
 	DKIM string `toml:"dkim" enum:"sign,none"`
@@ -96,6 +105,8 @@ type Limits struct {
 	BareLF string `toml:"bare_lf" enum:"refuse,normalise"`
 	// MaxReceived is how many Received fields mark a message as looping (RFC 5321 6.3).
 	MaxReceived int `toml:"max_received" min:"10"`
+	// Uncounted are networks whose addresses no [[limit]] counts as clients.
+	Uncounted []Prefix `toml:"uncounted"`
 }
 
 // ListenerLimits holds the keys of Limits that a listener can replace; nil inherits.

@@ -33,7 +33,11 @@ func checkConfig(cfg *Config, pos *Positions) ConfigErrors {
 	c.sources()
 	c.retries()
 	c.queueAndDNS()
+	c.inbound()
+	c.greylist()
+	c.milters()
 	c.dkim()
+	c.limits()
 	return c.errs.sorted()
 }
 

@@ -30,6 +30,10 @@ func DefaultConfig() *Config {
 			BareLF:                "refuse",
 			MaxReceived:           100,
 		},
+		Tarpit:      defaultTarpit(),
+		Suppression: defaultSuppression(),
+		Inbound:     defaultInbound(),
+		Greylist:    defaultGreylist(),
 		Queue: Queue{
 			Memory:      160 << 20,
 			MinFreeDisk: 256 << 20,
@@ -134,6 +138,12 @@ func (c *Config) complete() {
 		if l.TLS == "" {
 			l.TLS = "none"
 		}
+		if l.Inbound == "" {
+			l.Inbound = map[string]string{"mx": "check"}[l.Kind]
+		}
+		if l.Inbound == "" {
+			l.Inbound = "none"
+		}
 		if l.DKIM == "" {
 			l.DKIM = "sign"
 		}
@@ -159,6 +169,9 @@ func (c *Config) complete() {
 			{netip.MustParsePrefix("::1/128")},
 		}
 	}
+	if c.Tarpit.Exempt == nil {
+		c.Tarpit.Exempt = c.Relay.Networks
+	}
 	if c.Retry.Intervals == nil {
 		c.Retry.Intervals = defaultIntervals()
 	}
@@ -166,6 +179,10 @@ func (c *Config) complete() {
 		if c.Sources[i].EHLO == "" {
 			c.Sources[i].EHLO = c.Hostname
 		}
+	}
+	c.Inbound.complete(c.Hostname)
+	for i := range c.Milters {
+		c.Milters[i].complete()
 	}
 	c.DKIM.complete(c.DataDir)
 	c.ACME.complete(c.Hostname)

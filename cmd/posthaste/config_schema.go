@@ -124,6 +124,8 @@ func wanted(t reflect.Type) string {
 		return `a size (such as "64MiB")`
 	case reflect.TypeFor[Moment]():
 		return `a time in quotes (such as "2026-08-01T12:00:00Z")`
+	case reflect.TypeFor[Allowance]():
+		return `an amount in quotes (such as "100/hour", "20 at once")`
 	case reflect.TypeFor[Prefix]():
 		return `a network in quotes (such as "10.0.0.0/8")`
 	}

@@ -69,6 +69,8 @@ func valueString(v reflect.Value) string {
 		return strconv.Quote(x.String())
 	case Prefix:
 		return strconv.Quote(x.String())
+	case Allowance:
+		return strconv.Quote(x.String())
 	case Moment:
 		return strconv.Quote(x.String())
 	case netip.Addr:

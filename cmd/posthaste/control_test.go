@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -15,6 +16,9 @@ import (
 
 	"github.com/posthaste-mta/posthaste/admin"
 	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy/greylist"
+	"github.com/posthaste-mta/posthaste/policy/store"
+	"github.com/posthaste-mta/posthaste/policy/suppress"
 	"github.com/posthaste-mta/posthaste/queue"
 )
 
@@ -25,6 +29,16 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	l, err := admin.ListenControl(path)
 	ts.Check(err)
 	d := &fakeDaemon{missing: int64(len(args))}
+	kept, err := store.Open(store.Options{Dir: filepath.Join(ts.Getenv("WORK"), "policy")})
+	ts.Check(err)
+	list, err := suppress.Open(context.Background(), suppress.Options{Store: kept, Now: func() time.Time { return fakeStart }})
+	ts.Check(err)
+	waiting, err := greylist.Open(context.Background(), greylist.Options{Store: kept, Now: func() time.Time { return fakeStart }})
+	ts.Check(err)
+	_, err = waiting.Check(context.Background(), greylist.Attempt{
+		Client: netip.MustParseAddr("192.0.2.7"), Sender: "ann@a.example", Recipient: message.Address{Local: "bob", Domain: "x.example"}})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(errors.Join(waiting.Close(), list.Close(), kept.Close())) })
 	c := admin.Control{Relay: d, Tools: admin.Tools{
 		Trace: func(_ context.Context, w io.Writer, id message.ID) error {
 			_, err := fmt.Fprintf(w, "the life of %s\n", id)
@@ -34,7 +48,9 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 			_, err := fmt.Fprintf(w, "%s goes to mx.%s\n", domain, domain)
 			return err
 		},
-		Reload: func(context.Context) error { return nil },
+		Reload:      func(context.Context) error { return nil },
+		Suppression: list,
+		Greylist:    admin.LocalGreylist{Greylist: waiting},
 	}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

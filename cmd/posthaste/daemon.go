@@ -28,6 +28,8 @@ type daemon struct {
 	log      *zap.Logger
 	queue    *queue.Queue
 	store    *store.Store // what policy keeps
+	engines  *engines
+	screens  *screens
 	resolver *resolver.Resolver
 	events   *relay.EventLog
 	book     *auth.Book // who may log in
@@ -74,7 +76,13 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 	if d.store, err = store.Open(store.Options{Dir: filepath.Join(cfg.DataDir, policyFolder), Log: log.Named("policy")}); err != nil {
 		return d, err
 	}
+	if d.engines, err = openEngines(cfg, d.store, log); err != nil {
+		return d, err
+	}
 	if d.resolver, err = resolver.New(resolverConfig(cfg)); err != nil {
+		return d, err
+	}
+	if d.screens, err = openScreens(cfg, d.store, d.resolver, log); err != nil {
 		return d, err
 	}
 	events := eventLogOptions(cfg, log)
@@ -93,6 +101,12 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 		return d, err
 	}
 	policy.Auth = d.auth
+	if err := d.engines.apply(cfg, &policy); err != nil {
+		return d, err
+	}
+	if err := d.screens.apply(cfg, &policy); err != nil {
+		return d, err
+	}
 	d.relay = relay.New(relay.Config{
 		Hostname: cfg.Hostname, Queue: d.queue, Router: d.resolver, Events: d.events,
 		Log: log.Named("relay"), MaxConnections: cfg.Delivery.MaxConnections, Memory: int64(cfg.Delivery.Memory),
@@ -134,7 +148,7 @@ func (d *daemon) openDoors() error {
 		d.doors = append(d.doors, door)
 		door.server = &smtp.Server{
 			Backend: &relay.Intake{
-				Relay: d.relay, Submission: l.Kind == "submission", Tenant: l.Tenant, Class: classOf(l.Class), Unsigned: l.DKIM == "none",
+				Relay: d.relay, Submission: l.Kind == "submission", Tenant: l.Tenant, Class: classOf(l.Class), Unsigned: l.DKIM == "none", Strangers: l.Inbound == "check",
 				Auth: authModeOf(l.Auth),
 			},
 			Config: serverConfig(d.cfg, l, d.certificates.of(l), memory, d.log),
@@ -232,8 +246,14 @@ func (d *daemon) close() error {
 	if d.events != nil {
 		errs = append(errs, d.events.Close())
 	}
+	if d.screens != nil {
+		errs = append(errs, d.screens.close())
+	}
 	if d.resolver != nil {
 		errs = append(errs, d.resolver.Close())
+	}
+	if d.engines != nil {
+		errs = append(errs, d.engines.close())
 	}
 	if d.store != nil {
 		errs = append(errs, d.store.Close())
@@ -270,6 +290,12 @@ func (d *daemon) reload() error {
 		return err
 	}
 	if err := d.resolver.SetRoutes(cfg.Routes, cfg.SmartHost); err != nil {
+		return err
+	}
+	if err := d.engines.apply(cfg, &policy); err != nil {
+		return err
+	}
+	if err := d.screens.apply(cfg, &policy); err != nil {
 		return err
 	}
 	if err := d.book.SetReadOnly(context.Background(), credentials); err != nil {

@@ -17,6 +17,12 @@ func metricSources(d *daemon) admin.Sources {
 		Relay:    d.relay.Metrics,
 		Queue:    d.queue.Metrics,
 		Resolver: d.resolver.Metrics,
+		Greylist: d.screens.greylist.Metrics,
+		Milters:  d.screens.filterMetrics,
 		Servers:  servers,
+
+		Limits:      d.engines.limits.Metrics,
+		Harvest:     d.engines.harvestMetrics,
+		Suppression: d.engines.suppression.Metrics,
 	}
 }

@@ -46,7 +46,9 @@ func openOffice(d *daemon) (*office, error) {
 			_, err := d.resolver.Explain(ctx, domain).WriteTo(w)
 			return err
 		},
-		Reload: func(context.Context) error { return d.reload() },
+		Reload:      func(context.Context) error { return d.reload() },
+		Suppression: d.engines.suppression,
+		Greylist:    admin.LocalGreylist{Greylist: d.screens.greylist},
 	}}
 	if d.cfg.HTTP.Address != "" {
 		if o.webSocket, err = net.Listen("tcp", d.cfg.HTTP.Address); err != nil {
