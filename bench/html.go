@@ -24,7 +24,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		}
 	}
 	return t.Execute(w, map[string]any{
-		"Report": r, "Summaries": r.Summaries(), "Ratios": r.Ratios(), "Special": special, "Plots": r.plots(),
+		"Report": r, "Summaries": r.Summaries(), "Ratios": r.Ratios(), "Special": special, "Signing": r.SigningCosts(), "Plots": r.plots(),
 	})
 }
 

@@ -29,6 +29,7 @@ type Usage struct {
 // walked: a parent's figures hold those of the children that it has waited for.
 type Group struct {
 	root   int    // process id
+	more   []int  // roots of further trees
 	cgroup string // folder of the control group; "" without one
 	dir    *os.File
 }
@@ -55,6 +56,9 @@ func NewGroup() *Group {
 
 // SetRoot names the process at the top of the tree.
 func (g *Group) SetRoot(pid int) { g.root = pid }
+
+// AddRoot names a process that belongs to the relay beside the tree.
+func (g *Group) AddRoot(pid int) { g.more = append(g.more, pid) }
 
 // Close removes the control group. Processes of it that outlived their parent get a moment and are then killed.
 func (g *Group) Close() {
@@ -124,7 +128,11 @@ func (g *Group) pids() []int {
 		}
 		return pids
 	}
-	return processTree(g.root)
+	pids := processTree(g.root)
+	for _, pid := range g.more {
+		pids = append(pids, processTree(pid)...)
+	}
+	return pids
 }
 
 // ownCgroup is the folder of this process's version 2 control group.

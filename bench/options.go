@@ -4,7 +4,7 @@
 //
 // A run reads top down: options.go (what is asked), scenario.go (the questions), run.go (one
 // scenario on one relay) with load.go, world, oracle.go and measure.go around it, then report.go.
-// Relays are in posthaste.go, postfix.go, exim.go and opensmtpd.go.
+// Relays are in posthaste.go, postfix.go (with opendkim.go), exim.go and opensmtpd.go.
 package bench
 
 import (
@@ -87,6 +87,13 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 		rep.Scenarios = append(rep.Scenarios, sc)
 		for round := range opts.Rounds {
 			for _, s := range subjects {
+				if err := canSign(s, sc); err != nil {
+					if round == 0 {
+						rep.Missing = append(rep.Missing, err.Error())
+						opts.line("left out of %s: %v", sc.Name, err)
+					}
+					continue
+				}
 				if ctx.Err() != nil {
 					return rep, errors.Join(append(errs, ctx.Err())...)
 				}

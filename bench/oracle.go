@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/posthaste-mta/posthaste/bench/world"
+	"github.com/posthaste-mta/posthaste/message"
 )
 
 // Oracle knows what the relay acknowledged and what arrived, recipient by recipient. It is safe for concurrent use.
 type Oracle struct {
 	perMessage int
+	signatures int // that each message has to arrive with
 	begin      time.Time
 	crc        *crc32.Table
 
@@ -25,6 +27,7 @@ type Oracle struct {
 
 	acked, settled, arrived      atomic.Int64 // acked and settled count recipients
 	corrupted, mixed, strangers  atomic.Int64
+	unsigned                     atomic.Int64
 	bounces, deferrals, lastSeen atomic.Int64
 }
 
@@ -58,6 +61,8 @@ type Tally struct {
 	AfterRefusal int64 `json:"after_refusal"`
 	Strangers    int64 `json:"strangers"` // deliveries to nobody we sent to
 	Bounces      int64 `json:"bounces"`   // bounce messages that came back
+	// Unsigned are messages that arrived with fewer signatures than they should have.
+	Unsigned int64 `json:"unsigned,omitempty"`
 }
 
 // Clean tells that nothing was lost, altered or invented; doubled mail may have its reasons and
@@ -139,6 +144,9 @@ func (o *Oracle) Arrived(m *world.Message) {
 	if !whole {
 		o.corrupted.Add(1)
 	}
+	if o.signatures > 0 && message.CountFields(m.Content, "DKIM-Signature") < o.signatures {
+		o.unsigned.Add(1)
+	}
 	now := o.now()
 	o.lastSeen.Store(now)
 	for _, r := range m.Recipients {
@@ -211,7 +219,7 @@ func (o *Oracle) at(ns int64) time.Time {
 // Tally judges. Call it when nothing arrives any more.
 func (o *Oracle) Tally() Tally {
 	t := Tally{
-		Corrupted: o.corrupted.Load(), Mixed: o.mixed.Load(),
+		Corrupted: o.corrupted.Load(), Mixed: o.mixed.Load(), Unsigned: o.unsigned.Load(),
 		Strangers: o.strangers.Load(), Bounces: o.bounces.Load(),
 	}
 	o.mu.RLock()

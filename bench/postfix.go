@@ -36,6 +36,14 @@ func (Postfix) Available() error {
 	return nil
 }
 
+// CanSign implements signer.
+func (Postfix) CanSign() error {
+	if _, err := os.Stat(opendkimProgram); err != nil {
+		return errors.New("postfix signs by opendkim, which is not installed: apt-get install opendkim")
+	}
+	return nil
+}
+
 // Start implements Subject.
 func (Postfix) Start(ctx context.Context, set Setting) (*Running, error) {
 	dir := set.Dir
@@ -45,7 +53,30 @@ func (Postfix) Start(ctx context.Context, set Setting) (*Running, error) {
 			return nil, err
 		}
 	}
-	files := map[string]string{"main.cf": postfixMain(set), "master.cf": postfixMaster(set.Port), "transport": postfixTransport(set)}
+	g := NewGroup()
+	milters, err := startOpenDKIMs(ctx, set, g)
+	if err != nil {
+		g.Close()
+		return nil, err
+	}
+	r, err := startPostfix(ctx, set, conf, postfixMain(set)+milters.settings(), g)
+	if err != nil {
+		milters.stop()
+		g.Close()
+		return nil, err
+	}
+	r.Stop = func() error {
+		defer g.Close()
+		defer milters.stop()
+		return stopPostfix(conf)
+	}
+	return r, nil
+}
+
+// startPostfix writes the configuration and starts Postfix alone.
+func startPostfix(ctx context.Context, set Setting, conf, main string, g *Group) (*Running, error) {
+	dir := set.Dir
+	files := map[string]string{"main.cf": main, "master.cf": postfixMaster(set.Port), "transport": postfixTransport(set)}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(conf, name), []byte(text), 0o644); err != nil {
 			return nil, err
@@ -57,18 +88,16 @@ func (Postfix) Start(ctx context.Context, set Setting) (*Running, error) {
 	if out, err := exec.CommandContext(ctx, "/usr/sbin/postmap", "-c", conf, filepath.Join(conf, "transport")).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("postfix: postmap: %w: %s", err, out)
 	}
-	g := NewGroup()
 	cmd := exec.CommandContext(ctx, postfixCommand, "-c", conf, "start")
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	g.Attach(cmd.SysProcAttr)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		g.Close()
 		return nil, fmt.Errorf("postfix start: %w: %s", err, out)
 	}
-	r := &Running{Addr: loopback(set.Port), Group: g, Stop: func() error { return stopPostfix(conf, g) }}
+	r := &Running{Addr: loopback(set.Port), Group: g}
 	if err := waitListening(ctx, r.Addr, nil); err != nil {
-		_ = r.Stop()
+		_ = stopPostfix(conf)
 		return nil, fmt.Errorf("postfix: %w: %s", err, out)
 	}
 	pid, err := os.ReadFile(filepath.Join(dir, "spool/pid/master.pid"))
@@ -79,8 +108,7 @@ func (Postfix) Start(ctx context.Context, set Setting) (*Running, error) {
 	return r, nil
 }
 
-func stopPostfix(conf string, g *Group) error {
-	defer g.Close()
+func stopPostfix(conf string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	// "stop" lets deliveries in flight end; the mail stays in the queue as after any shutdown.

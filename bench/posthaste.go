@@ -34,6 +34,9 @@ func (p *Posthaste) Available() error {
 	return nil
 }
 
+// CanSign implements signer.
+func (p *Posthaste) CanSign() error { return nil }
+
 // Start implements Subject.
 func (p *Posthaste) Start(ctx context.Context, set Setting) (*Running, error) {
 	if err := os.MkdirAll(set.Dir, 0o755); err != nil {
@@ -96,9 +99,9 @@ socket = %[9]q
 
 [log]
 level = "warn"
-%[10]s`,
+%[10]s%[11]s`,
 		filepath.Join(set.Dir, "data"), smartHost, set.Port, dns, max(1, set.DeliveryPort), max(1, set.Connections),
-		!set.NoChunking, retry, filepath.Join(set.Dir, "ctl.sock"), p.Extra), "\n")
+		!set.NoChunking, retry, filepath.Join(set.Dir, "ctl.sock"), p.Extra, signingTables(set.Signing)), "\n")
 }
 
 // External is a relay that runs already: nothing but its answers and what arrives can be measured.

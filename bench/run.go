@@ -79,8 +79,14 @@ func (r *run) prepare() error {
 		return err
 	}
 	r.dir = dir
+	keys, err := makeSigningKeys(dir, r.sc.Sign)
+	if err != nil {
+		return err
+	}
+	r.oracle.signatures = len(keys)
 	r.set = Setting{
-		Dir: filepath.Join(dir, "relay"), Port: port, Connections: r.sc.Connections, Retry: r.sc.Retry,
+		Signing: keys,
+		Dir:     filepath.Join(dir, "relay"), Port: port, Connections: r.sc.Connections, Retry: r.sc.Retry,
 		NoChunking: r.sc.NoChunking,
 	}
 	return os.Mkdir(r.set.Dir, 0o755)
@@ -259,6 +265,7 @@ func trouble(res *Result) string {
 	note(t.Mixed, "mixed up")
 	note(t.AfterRefusal, "delivered though refused")
 	note(t.Strangers, "to strangers")
+	note(t.Unsigned, "without the signatures")
 	if t.Bounces != t.Rejected {
 		note(t.Bounces, "bounces")
 	}

@@ -91,15 +91,19 @@ func TestGolden(t *testing.T) {
 	byMX := Setting{Dir: "/bench/relay", Port: 2525, DNS: "127.0.0.1:53", DeliveryPort: 2600, Connections: 5, Retry: time.Second,
 		Table: map[string]string{"b.test": "127.0.0.3:2600", "a.test": "127.0.0.2:2600"}}
 	oneHop := Setting{Dir: "/bench/relay", Port: 2525, NextHop: "127.0.0.2:2600", Connections: 50, Retry: time.Second, NoChunking: true}
+	signing := oneHop
+	signing.Signing = []SigningKey{{"sender.bench.test", "bench0", "rsa", "/bench/rsa.pem"}, {"sender.bench.test", "bench1", "ed25519", "/bench/ed25519.pem"}}
 	texts := map[string]string{
-		"posthaste-mx.toml":  (&Posthaste{}).config(byMX),
-		"posthaste-hop.toml": (&Posthaste{Extra: "[events]\npath = \"none\"\n"}).config(oneHop),
-		"postfix-mx.cf":      postfixMain(byMX) + "# transport\n" + postfixTransport(byMX),
-		"postfix-hop.cf":     postfixMain(oneHop) + "# transport\n" + postfixTransport(oneHop),
-		"exim-mx.conf":       eximConfig("/usr/sbin/exim4", byMX),
-		"exim-hop.conf":      eximConfig("/usr/sbin/exim4", oneHop),
-		"opensmtpd-mx.conf":  opensmtpdConfig(byMX),
-		"opensmtpd-hop.conf": opensmtpdConfig(oneHop),
+		"posthaste-signing.toml": (&Posthaste{}).config(signing),
+		"opendkim.conf":          opendkimConfig(signing.Signing[1], 8891) + "# main.cf\n" + opendkims{{addr: "127.0.0.1:8891"}, {addr: "127.0.0.1:8892"}}.settings(),
+		"posthaste-mx.toml":      (&Posthaste{}).config(byMX),
+		"posthaste-hop.toml":     (&Posthaste{Extra: "[events]\npath = \"none\"\n"}).config(oneHop),
+		"postfix-mx.cf":          postfixMain(byMX) + "# transport\n" + postfixTransport(byMX),
+		"postfix-hop.cf":         postfixMain(oneHop) + "# transport\n" + postfixTransport(oneHop),
+		"exim-mx.conf":           eximConfig("/usr/sbin/exim4", byMX),
+		"exim-hop.conf":          eximConfig("/usr/sbin/exim4", oneHop),
+		"opensmtpd-mx.conf":      opensmtpdConfig(byMX),
+		"opensmtpd-hop.conf":     opensmtpdConfig(oneHop),
 	}
 	var table, page, data bytes.Buffer
 	rep := sampleReport()

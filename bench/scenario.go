@@ -28,6 +28,10 @@ type Scenario struct {
 	NoChunking bool `json:"no_chunking,omitempty"`
 	// Backlog runs with the next hop down, then restarts the relay with the next hop up.
 	Backlog bool `json:"backlog,omitempty"`
+	// Sign has the relay sign with keys of these kinds: rsa, rsa3, ed25519.
+	Sign []string `json:"sign,omitempty"`
+	// Over is the scenario whose CPU tells what the signatures cost.
+	Over string `json:"over,omitempty"`
 	// Disk compares the 250 with an append and fdatasync on the same disk.
 	Disk bool `json:"disk,omitempty"`
 }
@@ -72,6 +76,10 @@ func Scenarios() []Scenario {
 			Load: Load{Messages: 5000, Sessions: 200, Size: 4 * kib, Rate: 500}},
 		{Name: "sequential", About: "4 KiB, one client that waits for each 250",
 			Load: Load{Messages: 2000, Sessions: 1, Size: 4 * kib}, Disk: true},
+		signedScenario("signed", "RSA of 2,048 bits", "rsa"),
+		signedScenario("signed-rsa3", "RSA of 2,048 bits and three primes", "rsa3"),
+		signedScenario("signed-ed25519", "Ed25519", "ed25519"),
+		signedScenario("signed-both", "RSA of 2,048 bits and Ed25519", "rsa", "ed25519"),
 		{Name: "backlog", About: "4 KiB, the next hop down; then a restart with it up",
 			Load: Load{Messages: 100_000, Sessions: usualSessions, Size: 4 * kib}, Retry: 5 * time.Second, Backlog: true},
 	}
@@ -79,6 +87,12 @@ func Scenarios() []Scenario {
 		list[i].setDefaults()
 	}
 	return list
+}
+
+// signedScenario is small with signatures, and so with fewer messages.
+func signedScenario(name, about string, kinds ...string) Scenario {
+	return Scenario{Name: name, About: "4 KiB as in small, signed with " + about, Sign: kinds, Over: "small",
+		Load: Load{Messages: 10_000, Sessions: usualSessions, Size: 4 * kib}}
 }
 
 // mixedManner is the manner of the i-th site of a mixed scenario; 7 of 10 have the usual one.

@@ -43,6 +43,8 @@ type Setting struct {
 	Retry time.Duration
 	// NoChunking keeps the relay from using BDAT.
 	NoChunking bool
+	// Signing are the keys to sign with; none: nothing is signed.
+	Signing []SigningKey
 }
 
 // Running is a relay that was started.

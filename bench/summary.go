@@ -164,6 +164,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 		return err
 	}
 	r.writeSpecial(w)
+	for _, c := range r.SigningCosts() {
+		fmt.Fprintf(w, "%s on %s: the signatures cost %.3f CPU s per 1,000 messages over %s\n", c.Scenario, c.Relay, c.CPU, c.Over)
+	}
 	for _, s := range list {
 		if s.Trouble != "" {
 			fmt.Fprintf(w, "! %s on %s: %s\n", s.Scenario, s.Relay, strings.TrimSpace(s.Trouble))

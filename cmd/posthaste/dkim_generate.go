@@ -26,8 +26,9 @@ func (dkimGenerateCmd) Help() string {
 	return `Makes keys, for you to publish and then activate. Nothing is signed with them before.
 
 rsa is understood everywhere. rsa3 is an RSA key of three primes: to receivers there is no difference,
-and signing takes about half the time; some other programs cannot read its file. ed25519 is the
-cheapest, but many receivers ignore it, so it goes beside an RSA key: both.
+and Go's own code signs faster with it, libcrypto not everywhere (posthaste version tells which it is);
+some other programs cannot read its file. ed25519 is the cheapest, but many receivers ignore it, so
+it goes beside an RSA key: both.
 
 Examples:
   posthaste dkim generate example.com
