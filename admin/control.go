@@ -37,6 +37,10 @@ import (
 //	POST /v1/greylist/forget?FILTER        Forgotten
 //	POST /v1/greylist/allow?kind=&name=    nothing, when it is on disk; until=
 //	DELETE /v1/greylist/allow?kind=&name=  nothing, when it is on disk
+//	GET  /v1/credentials[/NAME]            Credential, or a list of all
+//	POST /v1/credentials                   {credential, secret}: makes one; {secret}
+//	POST /v1/credentials/NAME[/ACT]        {credential}, or ACT: disable enable, rotate {secret, overlap_ns}; {secret}
+//	DELETE /v1/credentials/NAME            nothing, when it is gone
 //	POST /v1/reload                        nothing, when the new configuration is in force
 type Control struct {
 	Relay Relay
@@ -57,6 +61,7 @@ func (c *Control) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/reload", answer(c.reload))
 	c.suppressRoutes(mux)
 	c.greylistRoutes(mux)
+	c.credentialRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem(http.StatusNotFound, "no such call: "+r.Method+" "+r.URL.Path))
 	})

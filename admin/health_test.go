@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/policy/greylist"
 	"github.com/posthaste-mta/posthaste/policy/limit"
 	"github.com/posthaste-mta/posthaste/policy/milter"
@@ -140,6 +141,9 @@ func fakeSources(t *testing.T) Sources {
 			m.Recipients = [queue.NumStates]int64{queue.Active: 4, queue.OnHold: 1, queue.InFlight: 2}
 			m.Syncs[0], m.Syncs[3] = 5, 3
 			return m
+		},
+		Auth: func() auth.Metrics {
+			return auth.Metrics{Succeeded: 9, Failed: 4, Banned: 2, Busy: 1, Cached: 7}
 		},
 		Resolver: func() resolver.Metrics {
 			return resolver.Metrics{RouteHits: 9, RouteMisses: 1, LookupSeconds: resolver.Histogram{Bounds: []float64{0.1}, Counts: []uint64{1, 0}, Sum: 0.02}}

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/policy/greylist"
 	"github.com/posthaste-mta/posthaste/policy/limit"
 	"github.com/posthaste-mta/posthaste/policy/milter"
@@ -23,6 +24,7 @@ type Sources struct {
 	Relay    func() relay.Metrics
 	Queue    func() queue.Metrics
 	Resolver func() resolver.Metrics
+	Auth     func() auth.Metrics
 	// Limits, Harvest and Suppression are of policy.
 	Limits      func() limit.Metrics
 	Harvest     func() limit.HarvestMetrics
@@ -63,6 +65,7 @@ type snapshot struct {
 	relay    *relay.Metrics
 	queue    *queue.Metrics
 	resolver *resolver.Metrics
+	auth     *auth.Metrics
 
 	limits      *limit.Metrics
 	harvest     *limit.HarvestMetrics
@@ -82,6 +85,7 @@ func (s *Sources) snapshot() *snapshot {
 	now.relay = ask(s.Relay)
 	now.queue = ask(s.Queue)
 	now.resolver = ask(s.Resolver)
+	now.auth = ask(s.Auth)
 	now.greylist = ask(s.Greylist)
 	if s.Milters != nil {
 		now.milters = s.Milters()
@@ -133,6 +137,9 @@ func newCollector(s Sources) *collector {
 	}
 	if s.Resolver != nil {
 		c.families = append(c.families, resolverFamilies()...)
+	}
+	if s.Auth != nil {
+		c.families = append(c.families, authFamilies()...)
 	}
 	if s.Limits != nil {
 		c.families = append(c.families, limitFamilies()...)

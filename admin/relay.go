@@ -54,4 +54,6 @@ type Tools struct {
 	Suppression Suppression
 	// Greylist is whom the greylist knows.
 	Greylist Greylist
+	// Credentials is who may log in.
+	Credentials Credentials
 }

@@ -12,24 +12,25 @@ import (
 // cli is the grammar of the command line. Each command is a struct with a Run method in the file
 // of its name; its Help method holds examples.
 type cli struct {
-	Up       upCmd       `cmd:"" group:"Run" help:"Run a relay with a small world around it: nothing leaves the machine."`
-	Serve    serveCmd    `cmd:"" group:"Run" help:"Run the relay."`
-	Check    checkCmd    `cmd:"" group:"Run" help:"Check a configuration file and print the effective settings."`
-	Version  versionCmd  `cmd:"" group:"Run" help:"Print the version."`
-	Sendmail sendmailCmd `cmd:"" group:"Send" passthrough:"" help:"Submit a message, as the classic sendmail command."`
-	Mailq    mailqCmd    `cmd:"" group:"Steer a running daemon" passthrough:"" help:"Print the queue as Postfix's mailq does."`
-	Queue    queueCmd    `cmd:"" group:"Steer a running daemon" help:"List, show, retry, hold, release, drop or bounce queued mail."`
-	Trace    traceCmd    `cmd:"" group:"Steer a running daemon" help:"Print the life of a message step by step."`
-	Resolve  resolveCmd  `cmd:"" group:"Steer a running daemon" help:"Show where a domain's mail would go, and why."`
-	Audit    auditCmd    `cmd:"" group:"Steer a running daemon" help:"Prove that accepted = ended + queued."`
-	Reload   reloadCmd   `cmd:"" group:"Steer a running daemon" help:"Read the configuration again."`
-	DKIM     dkimCmd     `cmd:"" name:"dkim" group:"Prepare" help:"Make, publish, rotate and check the keys that sign mail."`
-	Greylist greylistCmd `cmd:"" group:"Steer a running daemon" help:"Show whom the greylist knows, forget or allow some."`
-	Suppress suppressCmd `cmd:"" group:"Steer a running daemon" help:"Keep mail from addresses and domains that want none."`
-	Backup   backupCmd   `cmd:"" group:"Steer a running daemon" help:"Copy the queue and what policy keeps while mail goes on."`
-	Bench    benchCmd    `cmd:"" group:"Measure and prove" help:"Measure posthaste, alone or beside other relays."`
-	Classify classifyCmd `cmd:"" group:"Measure and prove" help:"Tell what a host's refusal is about, and what it calls for."`
-	Verify   verifyCmd   `cmd:"" group:"Measure and prove" help:"Check a backup, or the data of a stopped daemon."`
+	Up         upCmd         `cmd:"" group:"Run" help:"Run a relay with a small world around it: nothing leaves the machine."`
+	Serve      serveCmd      `cmd:"" group:"Run" help:"Run the relay."`
+	Check      checkCmd      `cmd:"" group:"Run" help:"Check a configuration file and print the effective settings."`
+	Version    versionCmd    `cmd:"" group:"Run" help:"Print the version."`
+	Sendmail   sendmailCmd   `cmd:"" group:"Send" passthrough:"" help:"Submit a message, as the classic sendmail command."`
+	Mailq      mailqCmd      `cmd:"" group:"Steer a running daemon" passthrough:"" help:"Print the queue as Postfix's mailq does."`
+	Queue      queueCmd      `cmd:"" group:"Steer a running daemon" help:"List, show, retry, hold, release, drop or bounce queued mail."`
+	Trace      traceCmd      `cmd:"" group:"Steer a running daemon" help:"Print the life of a message step by step."`
+	Resolve    resolveCmd    `cmd:"" group:"Steer a running daemon" help:"Show where a domain's mail would go, and why."`
+	Audit      auditCmd      `cmd:"" group:"Steer a running daemon" help:"Prove that accepted = ended + queued."`
+	Reload     reloadCmd     `cmd:"" group:"Steer a running daemon" help:"Read the configuration again."`
+	DKIM       dkimCmd       `cmd:"" name:"dkim" group:"Prepare" help:"Make, publish, rotate and check the keys that sign mail."`
+	Credential credentialCmd `cmd:"" group:"Steer a running daemon" help:"Say who may log in and send, as whom and how much."`
+	Greylist   greylistCmd   `cmd:"" group:"Steer a running daemon" help:"Show whom the greylist knows, forget or allow some."`
+	Suppress   suppressCmd   `cmd:"" group:"Steer a running daemon" help:"Keep mail from addresses and domains that want none."`
+	Backup     backupCmd     `cmd:"" group:"Steer a running daemon" help:"Copy the queue and what policy keeps while mail goes on."`
+	Bench      benchCmd      `cmd:"" group:"Measure and prove" help:"Measure posthaste, alone or beside other relays."`
+	Classify   classifyCmd   `cmd:"" group:"Measure and prove" help:"Tell what a host's refusal is about, and what it calls for."`
+	Verify     verifyCmd     `cmd:"" group:"Measure and prove" help:"Check a backup, or the data of a stopped daemon."`
 }
 
 const cliDescription = `An outbound mail relay: mail comes in over SMTP, is safe on disk before it is

@@ -16,6 +16,7 @@ import (
 
 	"github.com/posthaste-mta/posthaste/admin"
 	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/policy/greylist"
 	"github.com/posthaste-mta/posthaste/policy/store"
 	"github.com/posthaste-mta/posthaste/policy/suppress"
@@ -39,6 +40,8 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 		Client: netip.MustParseAddr("192.0.2.7"), Sender: "ann@a.example", Recipient: message.Address{Local: "bob", Domain: "x.example"}})
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(errors.Join(waiting.Close(), list.Close(), kept.Close())) })
+	book, err := auth.OpenBook(context.Background(), kept, nil)
+	ts.Check(err)
 	c := admin.Control{Relay: d, Tools: admin.Tools{
 		Trace: func(_ context.Context, w io.Writer, id message.ID) error {
 			_, err := fmt.Fprintf(w, "the life of %s\n", id)
@@ -51,6 +54,7 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 		Reload:      func(context.Context) error { return nil },
 		Suppression: list,
 		Greylist:    admin.LocalGreylist{Greylist: waiting},
+		Credentials: admin.BookCredentials(book),
 	}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

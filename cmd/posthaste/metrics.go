@@ -19,6 +19,7 @@ func metricSources(d *daemon) admin.Sources {
 		Resolver: d.resolver.Metrics,
 		Greylist: d.screens.greylist.Metrics,
 		Milters:  d.screens.filterMetrics,
+		Auth:     d.auth.Metrics,
 		Servers:  servers,
 
 		Limits:      d.engines.limits.Metrics,

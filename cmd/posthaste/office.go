@@ -49,6 +49,7 @@ func openOffice(d *daemon) (*office, error) {
 		Reload:      func(context.Context) error { return d.reload() },
 		Suppression: d.engines.suppression,
 		Greylist:    admin.LocalGreylist{Greylist: d.screens.greylist},
+		Credentials: admin.BookCredentials(d.book),
 	}}
 	if d.cfg.HTTP.Address != "" {
 		if o.webSocket, err = net.Listen("tcp", d.cfg.HTTP.Address); err != nil {

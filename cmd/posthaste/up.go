@@ -17,7 +17,14 @@ import (
 	"golang.org/x/term"
 
 	"github.com/posthaste-mta/posthaste/bench/world"
+	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/relay"
+)
+
+// The login that up has.
+const (
+	upLogin  = "demo"
+	upSecret = "posthaste-demo"
 )
 
 // upCmd is `posthaste up`.
@@ -64,6 +71,8 @@ func (c *upCmd) Run(p process) error {
 	defer signal.Stop(signals)
 	d, err := newDaemon(cfg, "", log, daemonOptions{
 		sinks: []relay.EventSink{{Writer: p.stdout, Format: relay.FormatText, Color: color}},
+		// To try logins with. Whoever else gets at it can send mail to nowhere.
+		credentials: []auth.ReadOnly{{Credential: auth.Credential{Name: upLogin, Senders: []string{"*"}}, Secret: upSecret}},
 	})
 	if err != nil {
 		return withCode(exitUnavailable, err)
@@ -88,7 +97,7 @@ func (c *upCmd) config(w *world.World) *Config {
 	cfg.Listeners = []Listener{
 		{Name: "mx", Address: net.JoinHostPort(c.Address, "2525"), Kind: "mx"},
 		// Who tries it by hand types lines that end in LF.
-		{Name: "submission", Address: net.JoinHostPort(c.Address, "2587"), Kind: "submission", Limits: ListenerLimits{BareLF: &normalise}},
+		{Name: "submission", Address: net.JoinHostPort(c.Address, "2587"), Kind: "submission", AuthInsecure: true, Limits: ListenerLimits{BareLF: &normalise}},
 	}
 	cfg.DNS.Servers = []string{w.DNSAddr()}
 	cfg.DNS.AllowPrivate = []Prefix{{netip.MustParsePrefix("127.0.0.0/8")}}
@@ -113,11 +122,13 @@ Nothing leaves this machine: every domain is played by a small world in this pro
 Send a message of your own from another terminal:
   printf 'Subject: hi\r\n\r\nhello\r\n' | curl -sS smtp://%[1]s:2587 --mail-from you@a.test --mail-rcpt bob@ok.test -T -
   swaks --server %[1]s:2525 --to bob@greylist.test
+  swaks --server %[1]s:2587 --auth-user %[6]s --auth-password %[7]s --to bob@ok.test
   printf 'Subject: hi\n\nhello\n' | bin/posthaste sendmail -S %[3]s bob@reject.test
 See what waits:  bin/posthaste queue list --socket %[4]s
+Give an app a login:  bin/posthaste credential add shop --sender shop.test --socket %[4]s
 Ctrl-C ends; what is queued stays in %[5]s.
 
-`, c.Address, cfg.HTTP.Address, net.JoinHostPort(c.Address, "2587"), cfg.Control.Socket, c.Data)
+`, c.Address, cfg.HTTP.Address, net.JoinHostPort(c.Address, "2587"), cfg.Control.Socket, c.Data, upLogin, upSecret)
 }
 
 // sendSamples sends one message to each kind of host, as an application would.
