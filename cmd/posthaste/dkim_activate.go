@@ -62,6 +62,9 @@ func (c *dkimActivateCmd) Run(p process) error {
 
 // activate checks the records of keys and lets the keys sign.
 func (f *dkimFlags) activate(p process, s *keyStore, keys []*knownKey, how activation) error {
+	if queued := s.cfg.Retry.Expire; how.Overlap.Duration < queued.Duration {
+		fmt.Fprintf(p.stderr, "posthaste: warning: the overlap is shorter than mail may wait in the queue (retry.expire, %s)\n", queued)
+	}
 	results, err := s.check(keys)
 	if err != nil {
 		return err
