@@ -33,6 +33,7 @@ type crashRelay struct {
 	world  *crashWorld
 	dir    string
 	config string // beside the routes; the newest place counts
+	tables string // further tables of the configuration
 	routes map[string]string
 	events string // path of the event log
 	*crashProcess
@@ -109,6 +110,7 @@ func (r *crashRelay) writeConfig() {
 	for domain, addr := range r.routes {
 		fmt.Fprintf(&b, "%q = %q\n", domain, addr)
 	}
+	b.WriteString(r.tables)
 	if err := os.WriteFile(r.configFile(), []byte(b.String()), 0o600); err != nil {
 		r.t.Fatal(err)
 	}

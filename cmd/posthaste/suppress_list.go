@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/posthaste-mta/posthaste/admin"
@@ -160,7 +161,10 @@ func printEntry(w io.Writer, line []byte) error {
 	if raw.Until != "" {
 		until = "until " + raw.Until
 	}
-	_, err := fmt.Fprintf(w, "%s\t%s\t%s\tsince %s\t%s\t%s\t%s\n", printable(raw.Target), printable(tenant), raw.Reason,
-		raw.Since, until, raw.Event, printable(raw.Remote))
+	words := []string{printable(raw.Target), printable(tenant), raw.Reason, "since " + raw.Since, until, raw.Event, printable(raw.Remote)}
+	for len(words) > 0 && words[len(words)-1] == "" {
+		words = words[:len(words)-1]
+	}
+	_, err := fmt.Fprintln(w, strings.Join(words, "\t"))
 	return err
 }
