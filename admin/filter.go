@@ -25,12 +25,13 @@ type Filter struct {
 	IDs       []string `name:"id" placeholder:"ID" help:"These messages (may be repeated)."`
 	Older     Age      `name:"older" placeholder:"AGE" help:"Messages that arrived longer ago than this: 90m, 36h, 3d."`
 	Tenant    string   `name:"tenant" placeholder:"NAME" help:"Messages of this tenant."`
+	Held      bool     `name:"held" help:"Only what is held."`
 }
 
 // Empty tells whether the filter matches everything.
 func (f Filter) Empty() bool {
 	return f.Domain == "" && f.Site == "" && f.Sender == "" && f.Recipient == "" &&
-		len(f.IDs) == 0 && f.Older == 0 && f.Tenant == ""
+		len(f.IDs) == 0 && f.Older == 0 && f.Tenant == "" && !f.Held
 }
 
 // values is the filter as the query of a request.
@@ -45,6 +46,9 @@ func (f Filter) values() url.Values {
 	}
 	if f.Older != 0 {
 		v.Set("older", f.Older.String())
+	}
+	if f.Held {
+		v.Set("held", "true")
 	}
 	for _, id := range f.IDs {
 		v.Add("id", id)
@@ -71,6 +75,10 @@ func filterFrom(v url.Values, others ...string) (Filter, error) {
 			f.Tenant, err = one(values)
 		case "id":
 			f.IDs = values
+		case "held":
+			if f.Held = len(values) == 1 && values[0] == "true"; !f.Held {
+				err = errors.New("want true")
+			}
 		case "older":
 			var s string
 			if s, err = one(values); err == nil {
@@ -111,6 +119,9 @@ var errNoSuchSite = errors.New("no mail is known for this site")
 // by, a site as its domains.
 func (f Filter) queueFilter(siteDomains func(string) []string) (queue.Filter, error) {
 	q := queue.Filter{Tenant: f.Tenant, Older: time.Duration(f.Older)}
+	if f.Held {
+		q.Held = &f.Held
+	}
 	var err error
 	if f.Domain != "" {
 		if q.Domain, err = message.ParseDomain(f.Domain, true); err != nil {

@@ -38,6 +38,8 @@ func TestFilterGrammar(t *testing.T) {
 		{query: "id=4711", err: "not a message id"},
 		{query: strings.Repeat("id="+idOf(1).String()+"&", 1001) + "tenant=x", err: "more than 1000"},
 		{query: "tenant=shop&domain=a.test", want: queue.Filter{Tenant: "shop", Domain: "a.test"}},
+		{query: "held=true&domain=a.test", want: queue.Filter{Held: new(true), Domain: "a.test"}},
+		{query: "held=no", err: "held: want true"},
 		{query: "tenant=a&tenant=b", err: "want one value"},
 		{query: "domian=a.test", err: "domian: no such filter"},
 	} {

@@ -119,12 +119,14 @@ type Relay struct {
 	memory  *memory
 	reading sync.Mutex // held while content is read for a report of mail that is not in delivery
 	signing chan struct{}
-	lanes   laneTable
-	lookups lookups
-	record  *recorder
-	journal *journal
-	bounces *bounceNotes
-	metrics counters
+	// filtersFail tells that a milter did not decide about the last message.
+	filtersFail atomic.Bool
+	lanes       laneTable
+	lookups     lookups
+	record      *recorder
+	journal     *journal
+	bounces     *bounceNotes
+	metrics     counters
 
 	// leasing ends when no new work may be taken from the queue; delivering ends when what is in
 	// flight must be given up.

@@ -24,9 +24,7 @@ func (m *incoming) scan() error {
 		shown.Recipients = append(shown.Recipients, rcpt.Address)
 	}
 	v := chain.Scan(m.ctx, shown)
-	if v.Err != nil {
-		m.relay.log.Error("a filter did not decide", zap.Stringer("verdict", v.Action), zap.Stringer("id", m.envelope.ID), zap.Error(v.Err))
-	}
+	m.relay.tellFilters(v.Err)
 	switch v.Action {
 	case milter.ActionReject, milter.ActionTempfail:
 		return v.Status
@@ -37,6 +35,16 @@ func (m *incoming) scan() error {
 		m.hold("Held by " + v.Scanner + ": " + v.Reason)
 	}
 	return m.applyChanges(&v)
+}
+
+// tellFilters logs when filters begin to fail and when they work again; of each message the metrics tell.
+func (r *Relay) tellFilters(err error) {
+	switch was := r.filtersFail.Swap(err != nil); {
+	case err != nil && !was:
+		r.log.Warn("a filter does not decide", zap.Error(err))
+	case err == nil && was:
+		r.log.Info("filters decide again")
+	}
 }
 
 // applyChanges makes the message what the filters want it to be.

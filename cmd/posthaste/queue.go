@@ -17,7 +17,7 @@ type queueCmd struct {
 // Help is the long help.
 func (queueCmd) Help() string {
 	return `One grammar of filters for all of them: --domain, --site, --sender, --rcpt, --id, --older,
---tenant; what is given must all match. Commands that change something first count what matches,
+--tenant, --held; what is given must all match. Commands that change something first count what matches,
 then ask; --yes does not ask, --dry-run only counts.
 
 Exit codes: 0 done, 64 the command line is wrong, 75 the daemon is not running, 77 you may not.

@@ -25,6 +25,7 @@ and more of ours.
 
 Examples:
   posthaste queue list --domain example.com
+  posthaste queue list --held
   posthaste queue list --json --limit 0 | jq -r .queue_id`
 }
 
