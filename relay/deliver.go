@@ -48,7 +48,11 @@ func (w *worker) run() {
 	}
 	w.peer = p
 	l.connected(p.facts.connectTook)
-	if w.serve(r.delivering) {
+	alive := w.serve(r.delivering)
+	if w.rest != nil { // we end; what the others were told is known
+		r.giveBack(w.rest)
+	}
+	if alive {
 		p.client.Quit(r.delivering)
 	} else {
 		p.client.Close()
