@@ -45,6 +45,9 @@ type lookups struct {
 // resolve finds the route of a domain and attaches it to its lane, at once or when fewer than MaxResolving
 // others wait for an answer.
 func (r *Relay) resolve(domain string) {
+	if r.leasing.Err() != nil {
+		return // the domain is found ready again at the next start
+	}
 	q := &r.lookups
 	q.mu.Lock()
 	defer q.mu.Unlock()

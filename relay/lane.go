@@ -35,6 +35,7 @@ type lane struct {
 	// shelved is leased mail that waits for memory; admitted counts that which has got it.
 	shelved  []*shelved
 	admitted int
+	memory   shares    // what the lane has of the process's memory
 	idle     []*worker // connected, waiting for mail; the last one in is the first one out
 	// workers counts all; opening those among them that have no connection yet.
 	workers, opening int
@@ -106,14 +107,15 @@ func (l *lane) offer(d *laneDomain) {
 // rests after.
 func (l *lane) take() (*queue.Lease, claim, error) {
 	for {
+		p := l.relay.policy.Load()
 		lease, err := l.lease()
 		if lease == nil {
 			return nil, claim{}, err
 		}
-		if c, ok := l.relay.memory.take(lease.Envelope.Size); ok {
+		if c, ok := l.relay.memory.take(&l.memory, lease.Envelope.Size); ok {
 			return lease, c, nil
 		}
-		l.shelve(lease)
+		l.shelve(lease, p)
 	}
 }
 
@@ -164,6 +166,18 @@ func (l *lane) next() (*laneDomain, uint) {
 		return d, d.offers
 	}
 	return nil, 0
+}
+
+// clear empties the ring and returns the domains that stood in it.
+func (l *lane) clear() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	names := make([]string, len(l.ring))
+	for i, d := range l.ring {
+		names[i], d.ready = d.name, false
+	}
+	l.ring, l.cursor, l.wanted = nil, 0, time.Time{}
+	return names
 }
 
 // drained takes d, which was found without more due mail, out of the ring, unless it was announced again since

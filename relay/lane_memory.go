@@ -23,17 +23,24 @@ type shelved struct {
 	admitted bool          // has its memory; guarded by lane.mu
 }
 
-// shelve has a lease wait for memory.
-func (l *lane) shelve(lease *queue.Lease) {
+// shelve has a lease wait for memory. If the policy is no longer the one it was leased under it goes back instead:
+// it may have to take another way, and releaseShelved has been here.
+func (l *lane) shelve(lease *queue.Lease, p *Policy) {
 	lease.DropContent() // it is read again when its time has come
-	p := &shelved{lane: l, lease: lease}
 	l.mu.Lock()
-	l.shelved = append(l.shelved, p)
+	if l.relay.policy.Load() != p {
+		l.mu.Unlock()
+		l.relay.queue.Release(lease)
+		return
+	}
+	s := &shelved{lane: l, lease: lease}
+	l.shelved = append(l.shelved, s)
 	if l.key.limits.MessagesPerSecond > 0 {
 		l.nextStart = l.nextStart.Add(l.gap()) // or it would keep its memory from others while it waits for a start
 	}
+	next := l.relay.memory.wait(s) // whoever sees it among the shelved finds it in line, too
 	l.mu.Unlock()
-	l.relay.memory.wait(p)
+	admit(next)
 }
 
 // full tells that the lane takes no more mail from the queue until some that waits for memory has got it.

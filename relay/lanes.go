@@ -43,12 +43,16 @@ func (t *laneTable) attachKnown(domain string) bool {
 }
 
 // attach offers a domain's mail to the lane of its route, which took so long to find. p was in force when it was
-// asked for; if it is no longer, the domain is resolved again before its mail is touched.
+// asked for; if it is no longer, the domain is resolved again.
 func (t *laneTable) attach(domain string, route resolver.Route, took time.Duration, p *Policy) {
 	key := laneKey{source: p.sourceFor(domain), site: route.Site, limits: p.Shaping.For(domain, route.Site)}
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if p != t.relay.policy.Load() {
+		t.relay.resolve(domain) // reroute may have been here
+		return
+	}
 	l := t.lanes[key]
 	fresh := l == nil
 	if fresh {
@@ -144,6 +148,19 @@ func (t *laneTable) wakeAll() {
 		l.mu.Lock()
 		l.wakeIdle()
 		l.mu.Unlock()
+	}
+}
+
+// reroute has all mail routed anew that is not under way: a lane that the new policy does not want opens no more
+// connections, for which it may be waiting, beside those of the lane that takes its place.
+func (t *laneTable) reroute() {
+	t.releaseShelved()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.lanes {
+		for _, domain := range l.clear() {
+			t.relay.resolve(domain)
+		}
 	}
 }
 

@@ -191,7 +191,7 @@ func (r *Relay) SetPolicy(p Policy) {
 		p.MaxReceived = 100
 	}
 	r.policy.Store(&p)
-	r.lanes.releaseShelved()
+	r.lanes.reroute()
 }
 
 // Run delivers until ctx ends, then drains: nothing new is leased, what is in flight has until drain has

@@ -27,7 +27,7 @@ func (w *worker) tooWide(a *attempt) bool {
 	if w.limits.EightBit == policy.EightBitConvert {
 		content, err := message.ToSevenBit(a.content)
 		if err == nil {
-			w.lane.relay.memory.grow(&a.memory, int64(len(content)))
+			a.memory.grow(int64(len(content)))
 			a.content = content
 			return false
 		}
@@ -46,10 +46,8 @@ func (w *worker) tooWide(a *attempt) bool {
 
 // grow adds to a claim what its content has become larger by, also beyond the bound: to wait for memory while holding
 // some would be to wait for each other. Mail that comes after waits the longer for it.
-func (m *memory) grow(c *claim, bytes int64) {
-	if c.pool == nil {
-		c.pool = &m.common
-	}
+func (c *claim) grow(bytes int64) {
 	c.pool.taken.Add(bytes)
+	c.share.bytes.Add(bytes)
 	c.bytes += bytes
 }
