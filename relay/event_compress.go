@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -99,6 +100,9 @@ func compressFile(path string, stop <-chan struct{}) (err error) {
 		return err
 	}
 	if err := os.Rename(half, path+compressedSuffix); err != nil {
+		return err
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil { // or a power failure may know of the removal alone
 		return err
 	}
 	return os.Remove(path)
