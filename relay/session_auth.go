@@ -66,6 +66,7 @@ func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
 		l.session.login = l.exchange.Live()
 		if err := l.session.limitLogin(); err != nil {
 			l.session.login = nil
+			l.session.login = nil
 			return nil, false, l.session.reject("", "", err)
 		}
 	}

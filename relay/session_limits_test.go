@@ -148,6 +148,63 @@ func TestLimitsOfACredential(t *testing.T) {
 	}
 }
 
+// The limits of a login hold with those for all logins, are counted over its sessions, and change at once.
+func TestLimitsOfALogin(t *testing.T) {
+	inStory(t, "", func(t *testing.T, s *story) {
+		l := s.limited(
+			limit.Rule{Subject: limit.Credential, Unit: limit.Messages, Kind: limit.Quota, Amount: 1},
+			limit.Rule{Subject: limit.Credential, Unit: limit.Recipients, Amount: 2, Period: time.Hour},
+			limit.Rule{Subject: limit.Tenant, Unit: limit.Connections, Kind: limit.Concurrent, Amount: 3},
+		)
+		defer l.Close()
+		shop := auth.Credential{Name: "shop", Tenant: "acme", Senders: []string{"*"}, Limits: auth.Limits{Messages: auth.Rates{PerDay: 2}, Connections: 2}}
+		book := s.logins(shop)
+		logIn := func() (*session, string) {
+			made, err := (&Intake{Relay: s.relay, Auth: AuthRequired}).NewSession(&smtp.ConnInfo{
+				HELO: "client.test", ESMTP: true, RemoteAddr: netip.MustParseAddrPort("192.0.2.9:1234"),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			x, err := made.(gosmtp.AuthSession).Auth(auth.Plain)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = x.Next([]byte("\x00shop\x00" + secret))
+			return made.(authSession).session, said(err)
+		}
+		first, refused := logIn()
+		expect(t, refused, "")
+		second, refused := logIn()
+		expect(t, refused, "")
+		third, refused := logIn()
+		expect(t, refused, "421 4.7.0 limit of 2 connections at once for credential shop reached; try again when one has ended")
+		third.Logout()
+
+		for _, c := range []*session{first, second} {
+			expect(t, said(c.Mail("ann@a.test", &gosmtp.MailOptions{})), "")
+			expect(t, said(c.Rcpt("bob@x.test", &gosmtp.RcptOptions{})), "")
+		}
+		expect(t, said(second.Rcpt("eve@x.test", &gosmtp.RcptOptions{})), "450 4.7.1 limit of 2 recipients an hour for credential shop reached; try again in 30 minutes")
+		for _, c := range []*session{first, second} {
+			expect(t, said(c.Data(smtp.NewBody([]byte("From: ann@a.test\r\n\r\nhello\r\n"))))[:10], "250 2.0.0 ")
+			c.Reset()
+		}
+		if full := said(first.Mail("ann@a.test", &gosmtp.MailOptions{})); !strings.HasPrefix(full, "452 4.3.1 limit of 2 messages in one day for credential shop reached") {
+			t.Error(full)
+		}
+		shop.Limits.Messages.PerDay = 3
+		s.setLogins(book, shop)
+		expect(t, said(first.Mail("ann@a.test", &gosmtp.MailOptions{})), "")
+		first.Logout()
+		if third, refused = logIn(); refused != "" {
+			t.Errorf("after one has ended: %s", refused)
+		}
+		third.Logout()
+		second.Logout()
+	})
+}
+
 // Who asks for addresses that do not exist waits for the answer, ever longer, and must go at last; then may not come
 // back for a while. Others notice nothing.
 func TestTarpit(t *testing.T) {
