@@ -66,7 +66,6 @@ func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
 		l.session.login = l.exchange.Live()
 		if err := l.session.limitLogin(); err != nil {
 			l.session.login = nil
-			l.session.login = nil
 			return nil, false, l.session.reject("", "", err)
 		}
 	}

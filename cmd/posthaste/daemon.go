@@ -39,6 +39,8 @@ type daemon struct {
 	office   *office // the HTTP listener and the control socket
 
 	certificates *certificates
+
+	reloading sync.Mutex
 }
 
 // door is one SMTP listener with its server.
@@ -267,6 +269,8 @@ func (d *daemon) close() error {
 // reload reads the configuration again and puts in force what can change while running: limits of delivery,
 // retry schedules, routes, access, credentials, sources, keys that sign, and certificates. On any error nothing changes.
 func (d *daemon) reload() error {
+	d.reloading.Lock() // SIGHUP and the control socket may ask at the same time
+	defer d.reloading.Unlock()
 	if d.path == "" {
 		return errors.New("there is no configuration file to read again")
 	}
@@ -292,13 +296,13 @@ func (d *daemon) reload() error {
 	if err := d.resolver.SetRoutes(cfg.Routes, cfg.SmartHost); err != nil {
 		return err
 	}
-	if err := d.engines.apply(cfg, &policy); err != nil {
-		return err
-	}
 	if err := d.screens.apply(cfg, &policy); err != nil {
 		return err
 	}
 	if err := d.book.SetReadOnly(context.Background(), credentials); err != nil {
+		return err
+	}
+	if err := d.engines.apply(cfg, &policy); err != nil { // last: the check of the configuration has seen all that can fail
 		return err
 	}
 	d.relay.SetPolicy(policy)
