@@ -28,6 +28,7 @@ func sampleEvents() [NumEventTypes]Event {
 		PeerName: "web1.a.test", PeerAddr: netip.MustParseAddrPort("192.0.2.7:41234"), HELO: "web1",
 		Reception: "ESMTPS", TLSVersion: "TLSv1.3", TLSCipher: "TLS_AES_128_GCM_SHA256",
 		SessionID: "s1", MessageID: "order-1@a.test", Listener: "submission", AuthName: "shop", Class: message.ClassTransactional,
+		Checks: "spf=pass dkim=pass dmarc=pass iprev=pass; tag: listed=lists.test",
 		DKIM:   "d=a.test s=2026a a=rsa-sha256; d=a.test s=2026a-ed a=ed25519-sha256",
 		Status: message.Status{Code: 250, Enhanced: message.EnhancedCode{2, 0, 0}, Text: "Ok: queued"},
 		Delays: Delays{BeforeQueue: 3200 * time.Microsecond},

@@ -1,8 +1,9 @@
 // Package relay takes a message from acceptance to the end of its last recipient. The route, in
 // the order of the files:
 //
-//  1. session*.go, accept.go: an SMTP session asks policy step by step who may send to whom; a complete message
-//     gets its trace field, and is put into the queue before the client is told 250.
+//  1. session*.go, accept.go: an SMTP session asks policy step by step who may send to whom; strangers.go looks at
+//     clients that are not ours, and scan.go has filters look at what they bring. A complete message gets its
+//     trace field, and is put into the queue before the client is told 250.
 //  2. dispatch.go: the queue announces each domain that has due mail; the resolver says
 //     which site receives for it, and the domain is attached to that site's lane.
 //  3. lane.go: a lane owns the connections of one source to one site, and hands each the next due mail of its
