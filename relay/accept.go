@@ -106,7 +106,7 @@ const traceRoom = 512
 func (m *incoming) appendTrace(b []byte) []byte {
 	env, info := m.envelope, m.info
 	trace := message.Received{
-		HELO: info.HELO, Client: info.RemoteAddr.Addr(), Reverse: m.clientName(), By: m.relay.cfg.Hostname,
+		HELO: info.HELO, Client: info.RemoteAddr.Addr(), Reverse: m.stranger.name, By: m.relay.cfg.Hostname,
 		With: env.Origin.Protocol, ID: env.ID.String(), Time: env.ArrivedAt,
 	}
 	if len(m.recipients) == 1 {
@@ -149,7 +149,7 @@ func (m *incoming) acceptedEvent(took time.Duration) Event {
 		Type: EventAccepted, ID: env.ID, Sender: env.Sender,
 		Recipient: first.Address, Recipients: len(m.recipients) + len(m.suppressed) + len(m.dropped), Domain: first.Domain,
 		Tenant: env.Tenant, Class: env.Class, Size: env.Size,
-		PeerName: m.clientName(), PeerAddr: info.RemoteAddr, HELO: info.HELO, Timestamp: time.Now(), Created: env.ArrivedAt,
+		PeerName: m.stranger.name, PeerAddr: info.RemoteAddr, HELO: info.HELO, Timestamp: time.Now(), Created: env.ArrivedAt,
 		Reception: env.Origin.Protocol, SessionID: env.Origin.SessionID, MessageID: env.MessageID,
 		Listener: env.Origin.Listener, AuthName: env.Origin.AuthName, Delays: Delays{BeforeQueue: took}, Checks: m.found, DKIM: m.signed,
 	}

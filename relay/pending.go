@@ -30,19 +30,6 @@ func (p *pending[T]) wait() *T {
 	return &p.value
 }
 
-// ready returns the answer if it is there.
-func (p *pending[T]) ready() *T {
-	if p == nil {
-		return nil
-	}
-	select {
-	case <-p.done:
-		return &p.value
-	default:
-		return nil
-	}
-}
-
 // stop gives up looking and returns when that has ended: so a client that begins again and again has us look for one
 // answer at a time.
 func (p *pending[T]) stop() {

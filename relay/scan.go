@@ -101,7 +101,7 @@ func (m *incoming) drop(filter string, which func(message.Recipient) bool) {
 func (m *incoming) milterSession() milter.Session {
 	s := milter.Session{
 		Listener: m.info.Listener, ClientAddr: m.info.RemoteAddr, LocalAddr: m.info.LocalAddr,
-		ClientName: m.clientName(), HELO: m.info.HELO,
+		ClientName: m.stranger.name, HELO: m.info.HELO,
 	}
 	if t := m.info.TLS; t != nil {
 		s.TLSVersion, s.TLSCipher = tls.VersionName(t.Version), tls.CipherSuiteName(t.CipherSuite)

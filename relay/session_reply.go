@@ -41,7 +41,7 @@ func (s *session) reject(sender, rcpt string, err error) error {
 	event := Event{
 		Type: EventRejected, Command: s.command, Sender: sender, Recipient: rcpt, Domain: message.DomainOf(rcpt),
 		Status:   message.Status{Code: e.Code, Enhanced: message.EnhancedCode(e.EnhancedCode), Text: e.Message},
-		PeerName: s.clientName(), PeerAddr: s.info.RemoteAddr, HELO: s.info.HELO, Timestamp: time.Now(),
+		PeerName: s.stranger.name, PeerAddr: s.info.RemoteAddr, HELO: s.info.HELO, Timestamp: time.Now(),
 		Reception: s.info.Protocol(), SessionID: s.info.SessionID, Listener: s.info.Listener,
 	}
 	if err := s.relay.events.Append([]Event{event}); err != nil {

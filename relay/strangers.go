@@ -26,6 +26,7 @@ type Inbound struct {
 // examined is what is known of a stranger.
 type examined struct {
 	client *pending[inbound.Client] // of the connection
+	name   string                   // of the client, confirmed by its address, once client has been waited for
 	// These are of the transaction.
 	sender    *inbound.Sender
 	spf       *pending[inbound.SPF]
@@ -80,7 +81,7 @@ func (s *session) checkStranger(to message.Address) error {
 	if in == nil {
 		return nil
 	}
-	if client := s.stranger.client.wait(); client != nil && in.Checker != nil {
+	if client := s.clientFound(); client != nil && in.Checker != nil {
 		if err := s.turnedAway(in.Checker.DecideClient(*client)); err != nil {
 			return err
 		}
@@ -122,12 +123,13 @@ func (e *examined) forget() {
 	e.sender, e.spf, e.operators = nil, nil, 0
 }
 
-// clientName is the client's name, confirmed by its address, if that is known by now.
-func (s *session) clientName() string {
-	if c := s.stranger.client.ready(); c != nil {
-		return c.Reverse.Name
+// clientFound waits for what is known of the client's address; nil if nobody has asked.
+func (s *session) clientFound() *inbound.Client {
+	c := s.stranger.client.wait()
+	if c != nil {
+		s.stranger.name = c.Reverse.Name
 	}
-	return ""
+	return c
 }
 
 // inspect checks a stranger's message, as it came in, and puts what was found in front of it.
@@ -138,7 +140,7 @@ func (m *incoming) inspect() error {
 	}
 	in := inbound.Session{
 		Addr: m.info.RemoteAddr.Addr(), HELO: m.info.HELO,
-		Client: m.stranger.client.wait(), Sender: m.stranger.sender, SPF: m.stranger.spf.wait(),
+		Client: m.clientFound(), Sender: m.stranger.sender, SPF: m.stranger.spf.wait(),
 	}
 	if from, err := message.ParseAddress(m.session.envelope.Sender, true); err == nil {
 		in.MailFrom = from.String()
