@@ -28,22 +28,43 @@ type errRefused struct{ reply string }
 
 func (e errRefused) Error() string { return "refused: " + e.reply }
 
-func dialClient(ctx context.Context, addr string) (*client, error) {
+// hello is what comes first on a connection.
+type hello struct {
+	proxy string // the line of a load balancer; "": none
+	plain string // the initial response of AUTH PLAIN; "": no login
+}
+
+func dialClient(ctx context.Context, addr string, h hello) (*client, error) {
 	d := net.Dialer{Timeout: replyTimeout}
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
 	c := &client{conn: conn, stop: context.AfterFunc(ctx, func() { conn.Close() }), r: bufio.NewReaderSize(conn, 4096), out: make([]byte, 0, 8192)}
-	if err = c.expect('2'); err == nil {
-		c.out = append(c.out, "EHLO load."+SenderDomain+"\r\n"...)
-		err = c.exchange('2')
-	}
-	if err != nil {
+	if err = c.greet(h); err != nil {
 		c.close()
 		return nil, fmt.Errorf("greeting: %w", err)
 	}
 	return c, nil
+}
+
+func (c *client) greet(h hello) error {
+	if h.proxy != "" {
+		c.out = append(c.out, h.proxy...)
+		if err := c.write(); err != nil {
+			return err
+		}
+	}
+	if err := c.expect('2'); err != nil {
+		return err
+	}
+	c.out = append(c.out, "EHLO load."+SenderDomain+"\r\n"...)
+	err := c.exchange('2')
+	if err == nil && h.plain != "" {
+		c.out = append(c.out, "AUTH PLAIN "+h.plain+"\r\n"...)
+		err = c.exchange('2')
+	}
+	return err
 }
 
 // write sends what was gathered.
@@ -99,7 +120,7 @@ func (c *client) send(l *Load, n uint64, content []byte, sent func()) error {
 		return c.exchange(digit)
 	}
 	c.out = append(c.out, "MAIL FROM:<"...)
-	c.out = append(appendSender(c.out, n), ">\r\n"...)
+	c.out = append(appendSender(c.out, n, l.Senders), ">\r\n"...)
 	err := step('2')
 	for k := 0; k < l.Recipients && err == nil; k++ {
 		c.out = append(c.out, "RCPT TO:<"...)

@@ -24,7 +24,8 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		}
 	}
 	return t.Execute(w, map[string]any{
-		"Report": r, "Summaries": r.Summaries(), "Ratios": r.Ratios(), "Special": special, "Signing": r.SigningCosts(), "Plots": r.plots(),
+		"Contrasts": r.Contrasts(),
+		"Report":    r, "Summaries": r.Summaries(), "Ratios": r.Ratios(), "Special": special, "Signing": r.SigningCosts(), "Plots": r.plots(),
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strconv"
+	"strings"
 )
 
 // The mail of a benchmark carries its number three times: in the addresses, in the content and in
@@ -28,18 +29,28 @@ type letterMaker struct {
 	buf []byte
 	crc *crc32.Table
 	at  []int // where the number stands, 16 hexadecimal digits each
+
+	senders int // domains
+	author  int // where the number of the sender's domain stands, 2 hexadecimal digits; 0: nowhere
 }
 
 // newLetterMaker makes messages of size bytes in all, at times one more, or as many as the header needs.
-func newLetterMaker(size int) *letterMaker {
-	m := &letterMaker{crc: castagnoli()}
+func newLetterMaker(size int) *letterMaker { return newLettersOf(size, 1) }
+
+// newLettersOf makes such messages from a number of domains in turn.
+func newLettersOf(size, senders int) *letterMaker {
+	m := &letterMaker{crc: castagnoli(), senders: senders}
 	b := []byte(benchField + "0000000000000000 00000000 00000000\r\n")
 	number := func() {
 		m.at = append(m.at, len(b))
 		b = append(b, "0000000000000000"...)
 	}
 	m.at = append(m.at, len(benchField))
-	b = append(b, "From: load <load@"+SenderDomain+">\r\nTo: sink:;\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\nMessage-ID: <"...)
+	b = append(b, "From: load <load@"...)
+	if senders > 1 {
+		m.author = len(b) + 1
+	}
+	b = append(b, senderDomain(0, senders)+">\r\nTo: sink:;\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\nMessage-ID: <"...)
 	number()
 	b = append(b, "@"+SenderDomain+">\r\nSubject: benchmark\r\n\r\n"...)
 	number()
@@ -64,6 +75,9 @@ func newLetterMaker(size int) *letterMaker {
 func (m *letterMaker) make(n uint64) []byte {
 	for _, at := range m.at {
 		putHex(m.buf[at:at+16], n)
+	}
+	if m.author > 0 {
+		putHex(m.buf[m.author:m.author+2], n%uint64(m.senders))
 	}
 	rest := m.buf[benchLine:]
 	putHex(m.buf[len(benchField)+17:][:8], uint64(crc32.Checksum(rest, m.crc)))
@@ -112,11 +126,22 @@ func appendRecipient(b []byte, n uint64, k int, domain string) []byte {
 	return append(b, domain...)
 }
 
-// appendSender appends the sender of message n: "b17@sender.bench.test".
-func appendSender(b []byte, n uint64) []byte {
+// appendSender appends the sender of message n: "b17@sender.bench.test", or with several domains "b17@s11.sender.bench.test".
+func appendSender(b []byte, n uint64, senders int) []byte {
 	b = append(b, 'b')
 	b = strconv.AppendUint(b, n, 10)
-	return append(b, "@"+SenderDomain...)
+	b = append(b, '@')
+	if senders > 1 {
+		b = append(b, "s00."...)
+		putHex(b[len(b)-3:len(b)-1], n%uint64(senders))
+	}
+	return append(b, SenderDomain...)
+}
+
+// senderDomain is the domain of the senders of message n.
+func senderDomain(n uint64, senders int) string {
+	_, domain, _ := strings.Cut(string(appendSender(nil, n, senders)), "@")
+	return domain
 }
 
 // readRecipient is the reverse of appendRecipient.

@@ -13,7 +13,11 @@ func TestLettersAreWholeOrNot(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.IntRange(0, 9000).Draw(t, "size")
 		n := rapid.Uint64().Draw(t, "n")
-		letter := bytes.Clone(newLetterMaker(size).make(n))
+		senders := rapid.IntRange(1, 256).Draw(t, "senders")
+		letter := bytes.Clone(newLettersOf(size, senders).make(n))
+		if !bytes.Contains(letter, []byte("\r\nFrom: load <load@"+senderDomain(n, senders)+">\r\n")) {
+			t.Fatalf("not from %s:\n%s", senderDomain(n, senders), letter)
+		}
 		if size > 500 && len(letter) != size && len(letter) != size+1 {
 			t.Fatalf("%d bytes instead of %d", len(letter), size)
 		}

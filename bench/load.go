@@ -26,6 +26,14 @@ type Load struct {
 	Domains    int     `json:"domains"`                // recipients go to world.TownDomain(0..Domains-1) in turn
 	Pipelining bool    `json:"pipelining,omitempty"`   // MAIL, RCPT and DATA in one write
 	First      uint64  `json:"first_number,omitempty"` // number of the first message
+	Senders    int     `json:"senders,omitempty"`      // domains that send in turn, at most 256; 0: one
+	// Clients is how many public addresses the sessions come from in turn, as a load balancer in front of the relay
+	// tells them by the PROXY protocol; 0: the load's own.
+	Clients int `json:"clients,omitempty"`
+	// Signed puts a DKIM signature on each message.
+	Signed bool `json:"signed,omitempty"`
+	// Logins is how many names the sessions log in with in turn; 0: nobody logs in.
+	Logins int `json:"logins,omitempty"`
 }
 
 // Loader carries out a Load once.
@@ -33,6 +41,8 @@ type Loader struct {
 	Load
 	Addr   string
 	Oracle *Oracle
+	// Above returns what stands above message n, whole header fields; nil: nothing.
+	Above func(n uint64) []byte
 
 	// Answered is the latency of the 250: from the last byte of the message written (in an
 	// open loop: from the time the message was due) to the reply.
@@ -70,6 +80,18 @@ const (
 	rampPause = 2 * time.Millisecond
 )
 
+// WarmUp connects each session once, and logs in: the relay shall know by then what it learns of a client only once.
+func (l *Loader) WarmUp(ctx context.Context) error {
+	for i := range l.Sessions {
+		c, err := dialClient(ctx, l.Addr, l.hello(i))
+		if err != nil {
+			return fmt.Errorf("session %d before the load: %w", i, err)
+		}
+		c.quit()
+	}
+	return nil
+}
+
 func (l *Load) domain(n uint64, k int) string {
 	if l.Domains <= 1 {
 		return "d0.bench.test"
@@ -82,8 +104,8 @@ func (l *Load) domain(n uint64, k int) string {
 func (l *Loader) Run(ctx context.Context) (LoadResult, error) {
 	l.begin = time.Now()
 	var wg sync.WaitGroup
-	for range l.Sessions {
-		wg.Go(func() { l.session(ctx) })
+	for i := range l.Sessions {
+		wg.Go(func() { l.session(ctx, i) })
 		pause(ctx, rampPause)
 	}
 	wg.Wait()
@@ -104,8 +126,9 @@ func (l *Loader) Run(ctx context.Context) (LoadResult, error) {
 func (l *Loader) Acked() int64 { return l.acked.Load() }
 
 // session sends messages one after the other until there are none left.
-func (l *Loader) session(ctx context.Context) {
-	maker := newLetterMaker(l.Size)
+func (l *Loader) session(ctx context.Context, number int) {
+	maker := newLettersOf(l.Size, l.Senders)
+	hello := l.hello(number)
 	var content []byte
 	var c *client
 	defer func() {
@@ -121,8 +144,12 @@ func (l *Loader) session(ctx context.Context) {
 		}
 		due := l.waitDue(ctx, i)
 		n := l.First + i
-		content = stuff(content[:0], maker.make(n))
-		err := l.one(ctx, &c, n, content, due)
+		content = content[:0]
+		if l.Above != nil {
+			content = append(content, l.Above(n)...)
+		}
+		content = stuff(content, maker.make(n))
+		err := l.one(ctx, &c, hello, n, content, due)
 		switch {
 		case err == nil, errors.As(err, new(errRefused)):
 			failures = 0
@@ -136,10 +163,10 @@ func (l *Loader) session(ctx context.Context) {
 }
 
 // one sends message n, connecting first if need be.
-func (l *Loader) one(ctx context.Context, c **client, n uint64, content []byte, due time.Time) (err error) {
+func (l *Loader) one(ctx context.Context, c **client, h hello, n uint64, content []byte, due time.Time) (err error) {
 	defer func() { l.note(n, err) }()
 	if *c == nil {
-		if *c, err = dialClient(ctx, l.Addr); err != nil {
+		if *c, err = dialClient(ctx, l.Addr, h); err != nil {
 			*c = nil
 			return err
 		}

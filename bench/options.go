@@ -62,6 +62,8 @@ type Options struct {
 	Progress io.Writer
 	// Lines gets one line a run as it ends; nil gets none.
 	Lines io.Writer
+
+	senders *senders // of the last load that had any: the next is often the same
 }
 
 // Run measures one relay, and its peers if any, in all scenarios, in turns: A B A B. It goes on
@@ -87,6 +89,9 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 		rep.Scenarios = append(rep.Scenarios, sc)
 		for round := range opts.Rounds {
 			for _, s := range subjects {
+				if _, ok := s.(preparer); !ok && sc.Inlet != (Inlet{}) {
+					continue
+				}
 				if err := canSign(s, sc); err != nil {
 					if round == 0 {
 						rep.Missing = append(rep.Missing, err.Error())
@@ -230,5 +235,8 @@ func (b bar) done() {
 func (r *Report) WriteJSON(w io.Writer) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	return e.Encode(r)
+	return e.Encode(struct {
+		*Report
+		Contrasts []Contrast `json:"contrasts,omitempty"`
+	}{r, r.Contrasts()})
 }

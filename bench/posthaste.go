@@ -43,7 +43,11 @@ func (p *Posthaste) Start(ctx context.Context, set Setting) (*Running, error) {
 		return nil, err
 	}
 	file := filepath.Join(set.Dir, "posthaste.toml")
-	if err := os.WriteFile(file, []byte(p.config(set)), 0o644); err != nil {
+	names, err := credentials(set.Inlet.Stock.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(file, []byte(p.config(set)+names), 0o600); err != nil {
 		return nil, err
 	}
 	return daemon(ctx, set, syscall.SIGTERM, p.Binary, "serve", "--config", file)
@@ -60,6 +64,7 @@ func (p *Posthaste) config(set Setting) string {
 	if dns == "" {
 		dns = "127.0.0.1:9"
 	}
+	keys, tables := set.Inlet.listener()
 	return strings.TrimLeft(fmt.Sprintf(`
 hostname = "relay.bench.test"
 data_dir = %[1]q
@@ -68,7 +73,7 @@ data_dir = %[1]q
 [[listener]]
 name = "mx"
 address = "127.0.0.1:%[3]d"
-kind = "mx"
+%[11]s
 tls = "none"
 
 [limits]
@@ -99,9 +104,9 @@ socket = %[9]q
 
 [log]
 level = "warn"
-%[10]s%[11]s`,
+%[12]s%[10]s%[13]s`,
 		filepath.Join(set.Dir, "data"), smartHost, set.Port, dns, max(1, set.DeliveryPort), max(1, set.Connections),
-		!set.NoChunking, retry, filepath.Join(set.Dir, "ctl.sock"), p.Extra, signingTables(set.Signing)), "\n")
+		!set.NoChunking, retry, filepath.Join(set.Dir, "ctl.sock"), p.Extra, keys, tables, signingTables(set.Signing)), "\n")
 }
 
 // External is a relay that runs already: nothing but its answers and what arrives can be measured.

@@ -15,6 +15,8 @@ const (
 	memoryEvery = 4 // samples; reading the memory of hundreds of processes is not free
 	// patience is how long nothing may arrive before the rest counts as lost.
 	patience = 30 * time.Second
+	// settledAfter is how many samples in a row a relay must be idle to be at rest.
+	settledAfter = 4
 	// lateness is how long a second delivery of something is waited for.
 	lateness = 300 * time.Millisecond
 )
@@ -29,6 +31,7 @@ type run struct {
 	oracle  *Oracle
 	load    *Loader
 	world   *world.World // nil when smtp-sink receives
+	senders *senders     // of a load that is signed, or comes from clients with names
 	peak    Peak
 	series  []Point
 	begin   time.Time
@@ -44,6 +47,9 @@ func runScenario(ctx context.Context, opts *Options, sc Scenario, subject Subjec
 		return res, err
 	}
 	defer r.clean()
+	if err := r.prepareInlet(ctx); err != nil {
+		return res, err
+	}
 	if sc.Backlog {
 		return res, r.backlog(ctx, &res)
 	}
@@ -87,9 +93,54 @@ func (r *run) prepare() error {
 	r.set = Setting{
 		Signing: keys,
 		Dir:     filepath.Join(dir, "relay"), Port: port, Connections: r.sc.Connections, Retry: r.sc.Retry,
-		NoChunking: r.sc.NoChunking,
+		NoChunking: r.sc.NoChunking, Inlet: r.sc.Inlet,
 	}
 	return os.Mkdir(r.set.Dir, 0o755)
+}
+
+// prepareInlet signs the mail, and lets the relay learn what it shall know beforehand.
+func (r *run) prepareInlet(ctx context.Context) (err error) {
+	if r.sc.Inlet == (Inlet{}) {
+		return nil
+	}
+	if r.senders = r.opts.senders; r.senders == nil || r.senders.load != r.sc.Load {
+		bar := r.opts.bar("signatures", int64(r.sc.Load.Messages))
+		r.senders, err = newSenders(ctx, r.sc.Load, bar.set)
+		if bar.done(); err != nil {
+			return err
+		}
+		r.opts.senders = r.senders
+	}
+	r.load.Above = r.senders.above
+	if p, ok := r.subject.(preparer); ok {
+		return p.Prepare(ctx, r.set, r.sc.Load, r.opts.bar)
+	}
+	return nil
+}
+
+// settle waits until the relay has done what it does once after its start with what it knows.
+func (r *run) settle(ctx context.Context, relay *Running) error {
+	if r.sc.Load.Logins > 0 {
+		if err := r.load.WarmUp(ctx); err != nil {
+			return err
+		}
+	}
+	if r.sc.Inlet.Stock == (Stock{}) || relay.Group == nil {
+		return ctx.Err()
+	}
+	last, idle := r.usage(relay).CPU, 0
+	for begin := time.Now(); idle < settledAfter && time.Since(begin) < patience; {
+		pause(ctx, sampleEvery)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		now := r.usage(relay).CPU
+		if idle++; now-last > sampleEvery/50 {
+			idle = 0
+		}
+		last = now
+	}
+	return nil
 }
 
 // clean removes the folder with the relay's queue.
@@ -107,13 +158,17 @@ func (r *run) sink() world.Config {
 			town[i].Manner = mixedManner(i, r.sc.Manner)
 		}
 	}
-	return world.Config{
+	cfg := world.Config{
 		Sites:     town,
 		CatchAll:  &world.Site{Hosts: []string{"mx1.sender.bench.test"}, Domains: []string{SenderDomain}},
 		Seed:      r.opts.Seed,
 		OnMessage: r.oracle.Arrived,
 		OnRefused: r.oracle.RefusedThere,
 	}
+	if r.senders != nil {
+		cfg.Records, cfg.Zones = r.senders.records(), r.senders.zones()
+	}
+	return cfg
 }
 
 func (r *run) startWorld(ctx context.Context) (err error) {
@@ -138,6 +193,9 @@ func (r *run) startWorld(ctx context.Context) (err error) {
 // measure loads a running relay and waits until it has delivered.
 func (r *run) measure(ctx context.Context, relay *Running, res *Result) error {
 	r.load.Addr = relay.Addr
+	if err := r.settle(ctx, relay); err != nil {
+		return err
+	}
 	before, diskBefore := r.usage(relay), diskWritten(r.dir)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -93,17 +93,22 @@ func TestGolden(t *testing.T) {
 	oneHop := Setting{Dir: "/bench/relay", Port: 2525, NextHop: "127.0.0.2:2600", Connections: 50, Retry: time.Second, NoChunking: true}
 	signing := oneHop
 	signing.Signing = []SigningKey{{"sender.bench.test", "bench0", "rsa", "/bench/rsa.pem"}, {"sender.bench.test", "bench1", "ed25519", "/bench/ed25519.pem"}}
+	inlet := func(in Inlet) string { s := oneHop; s.Inlet = in; return (&Posthaste{}).config(s) }
 	texts := map[string]string{
-		"posthaste-signing.toml": (&Posthaste{}).config(signing),
-		"opendkim.conf":          opendkimConfig(signing.Signing[1], 8891) + "# main.cf\n" + opendkims{{addr: "127.0.0.1:8891"}, {addr: "127.0.0.1:8892"}}.settings(),
-		"posthaste-mx.toml":      (&Posthaste{}).config(byMX),
-		"posthaste-hop.toml":     (&Posthaste{Extra: "[events]\npath = \"none\"\n"}).config(oneHop),
-		"postfix-mx.cf":          postfixMain(byMX) + "# transport\n" + postfixTransport(byMX),
-		"postfix-hop.cf":         postfixMain(oneHop) + "# transport\n" + postfixTransport(oneHop),
-		"exim-mx.conf":           eximConfig("/usr/sbin/exim4", byMX),
-		"exim-hop.conf":          eximConfig("/usr/sbin/exim4", oneHop),
-		"opensmtpd-mx.conf":      opensmtpdConfig(byMX),
-		"opensmtpd-hop.conf":     opensmtpdConfig(oneHop),
+		"posthaste-checked-off.toml": inlet(Inlet{Strangers: true}),
+		"posthaste-checked.toml":     inlet(Inlet{Strangers: true, Checks: true}),
+		"posthaste-login-off.toml":   inlet(Inlet{Submission: true}),
+		"posthaste-login.toml":       inlet(Inlet{Submission: true, Checks: true}),
+		"posthaste-signing.toml":     (&Posthaste{}).config(signing),
+		"opendkim.conf":              opendkimConfig(signing.Signing[1], 8891) + "# main.cf\n" + opendkims{{addr: "127.0.0.1:8891"}, {addr: "127.0.0.1:8892"}}.settings(),
+		"posthaste-mx.toml":          (&Posthaste{}).config(byMX),
+		"posthaste-hop.toml":         (&Posthaste{Extra: "[events]\npath = \"none\"\n"}).config(oneHop),
+		"postfix-mx.cf":              postfixMain(byMX) + "# transport\n" + postfixTransport(byMX),
+		"postfix-hop.cf":             postfixMain(oneHop) + "# transport\n" + postfixTransport(oneHop),
+		"exim-mx.conf":               eximConfig("/usr/sbin/exim4", byMX),
+		"exim-hop.conf":              eximConfig("/usr/sbin/exim4", oneHop),
+		"opensmtpd-mx.conf":          opensmtpdConfig(byMX),
+		"opensmtpd-hop.conf":         opensmtpdConfig(oneHop),
 	}
 	var table, page, data bytes.Buffer
 	rep := sampleReport()
@@ -149,12 +154,13 @@ func sampleReport() *Report {
 	bad.Tally.Lost, bad.Trouble = 1, "1 not delivered while the bench waited; last error: <script>alert(1)</script>"
 	seq := run("sequential", "posthaste", 1, 900, 0.2)
 	seq.Disk = &Disk{P50: 0.0001, P99: 0.0005, AgainP50: 0.00008, Ratio: 10}
-	scenarios, _ := FindScenarios([]string{"small", "sequential"})
+	scenarios, _ := FindScenarios([]string{"small", "sequential", "checked-off", "checked"})
 	return &Report{
 		Made:    time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC),
 		Machine: Machine{OS: "linux/amd64", CPU: "a CPU", Cores: 2, Memory: 8 << 30}, Command: []string{"posthaste", "bench"},
 		Missing: []string{"exim is missing: run `make deps-interop`"}, Scenarios: scenarios,
-		Results: []Result{run("small", "posthaste", 1, 5000, 0.12), run("small", "other", 1, 400, 2.5), run("small", "posthaste", 2, 5200, 0.13), bad, seq},
+		Results: []Result{run("small", "posthaste", 1, 5000, 0.12), run("small", "other", 1, 400, 2.5), run("small", "posthaste", 2, 5200, 0.13), bad, seq,
+			run("checked-off", "posthaste", 1, 4000, 0.15), run("checked", "posthaste", 1, 3000, 0.2)},
 	}
 }
 

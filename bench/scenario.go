@@ -28,9 +28,11 @@ type Scenario struct {
 	NoChunking bool `json:"no_chunking,omitempty"`
 	// Backlog runs with the next hop down, then restarts the relay with the next hop up.
 	Backlog bool `json:"backlog,omitempty"`
+	// Inlet is where the load comes in.
+	Inlet Inlet `json:"inlet,omitzero"`
 	// Sign has the relay sign with keys of these kinds: rsa, rsa3, ed25519.
 	Sign []string `json:"sign,omitempty"`
-	// Over is the scenario whose CPU tells what the signatures cost.
+	// Over is the scenario that is like this one but for one thing: the report says what that costs.
 	Over string `json:"over,omitempty"`
 	// Disk compares the 250 with an append and fdatasync on the same disk.
 	Disk bool `json:"disk,omitempty"`
@@ -76,6 +78,15 @@ func Scenarios() []Scenario {
 			Load: Load{Messages: 5000, Sessions: 200, Size: 4 * kib, Rate: 500}},
 		{Name: "sequential", About: "4 KiB, one client that waits for each 250",
 			Load: Load{Messages: 2000, Sessions: 1, Size: 4 * kib}, Disk: true},
+		{Name: "checked-off", About: "4 KiB from 100 domains for one of ours, ten messages a connection, nothing checked",
+			Load: strangersLoad(), Inlet: Inlet{Strangers: true}},
+		{Name: "checked", About: "the same with SPF, DKIM, DMARC, lists, reverse names, greylisting, limits and suppression, all well stocked",
+			Load: strangersLoad(), Inlet: Inlet{Strangers: true, Checks: true, Stock: usualStock()}, Over: "checked-off"},
+		{Name: "login-off", About: "4 KiB from programs of ours, ten messages a connection, nobody logs in",
+			Load: Load{Messages: 20_000, Sessions: usualSessions, Size: 4 * kib, Reuse: 10}, Inlet: Inlet{Submission: true}},
+		{Name: "login", About: "the same with a login on each connection, under limits, 10,000 names known",
+			Load:  Load{Messages: 20_000, Sessions: usualSessions, Size: 4 * kib, Reuse: 10, Logins: usualSessions},
+			Inlet: Inlet{Submission: true, Checks: true, Stock: Stock{Credentials: usualStock().Credentials}}, Over: "login-off"},
 		signedScenario("signed", "RSA of 2,048 bits", "rsa"),
 		signedScenario("signed-rsa3", "RSA of 2,048 bits and three primes", "rsa3"),
 		signedScenario("signed-ed25519", "Ed25519", "ed25519"),
@@ -87,6 +98,11 @@ func Scenarios() []Scenario {
 		list[i].setDefaults()
 	}
 	return list
+}
+
+// strangersLoad is mail from other servers.
+func strangersLoad() Load {
+	return Load{Messages: 20_000, Sessions: usualSessions, Size: 4 * kib, Reuse: 10, Senders: 100, Clients: usualSessions, Signed: true}
 }
 
 // signedScenario is small with signatures, and so with fewer messages.

@@ -23,6 +23,12 @@ type Subject interface {
 	Start(ctx context.Context, set Setting) (*Running, error)
 }
 
+// preparer is a relay that can be told what its policy knows. Others have no part in scenarios with an inlet.
+type preparer interface {
+	// Prepare fills what the relay shall know when it starts.
+	Prepare(ctx context.Context, set Setting, l Load, bars newBar) error
+}
+
 // Setting is what a relay under test is told. All relays are to be durable and tuned for volume.
 type Setting struct {
 	// Dir holds configuration, queue and log. It is the relay's alone and survives restarts.
@@ -43,6 +49,8 @@ type Setting struct {
 	Retry time.Duration
 	// NoChunking keeps the relay from using BDAT.
 	NoChunking bool
+	// Inlet is where the load comes in.
+	Inlet Inlet
 	// Signing are the keys to sign with; none: nothing is signed.
 	Signing []SigningKey
 }

@@ -23,6 +23,7 @@ type Summary struct {
 	Deliver99 float64 `json:"delivered_p99"`
 	CPU       float64 `json:"cpu_per_1000"`
 	PSS       float64 `json:"peak_pss"`
+	RSS       float64 `json:"peak_rss"`
 	Written   float64 `json:"written_per_message"`
 	Missing   int64   `json:"missing"` // over all rounds
 	Doubled   int64   `json:"doubled"`
@@ -87,6 +88,7 @@ func summarize(runs []*Result) Summary {
 		Deliver99: median(func(r *Result) float64 { return r.Delivered.P99 }),
 		CPU:       median(func(r *Result) float64 { return r.CPUPerThousand }),
 		PSS:       median(func(r *Result) float64 { return float64(r.PeakPSS) }),
+		RSS:       median(func(r *Result) float64 { return float64(r.PeakRSS) }),
 		Written:   median(func(r *Result) float64 { return r.WrittenPerMessage }),
 		Timed:     last.Answered.Count > 0,
 		Curve:     last.Answered.Curve, Series: last.Series,
@@ -164,6 +166,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 		return err
 	}
 	r.writeSpecial(w)
+	for _, c := range r.Contrasts() {
+		fmt.Fprintf(w, "%s on %s: %s\n", c.Scenario, c.Relay, c.Text())
+	}
 	for _, c := range r.SigningCosts() {
 		fmt.Fprintf(w, "%s on %s: the signatures cost %.3f CPU s per 1,000 messages over %s\n", c.Scenario, c.Relay, c.CPU, c.Over)
 	}

@@ -106,7 +106,7 @@ func startSink(ctx context.Context, addr string, messages int) (*toolSink, error
 // the count.
 func runTools(ctx context.Context, opts *Options, sc Scenario, subject Subject) (res Result, err error) {
 	res = Result{Scenario: sc.Name, Relay: subject.Name(), Tools: "smtp-source, smtp-sink"}
-	if sc.Sites > 0 || sc.Manner.Delay > 0 || sc.Manner.TempFail > 0 || sc.Backlog || sc.Load.Rate > 0 {
+	if sc.Sites > 0 || sc.Manner.Delay > 0 || sc.Manner.TempFail > 0 || sc.Backlog || sc.Load.Rate > 0 || sc.Inlet != (Inlet{}) {
 		return res, errors.New("smtp-source and smtp-sink cannot do this scenario")
 	}
 	r := &run{sc: sc, subject: subject, opts: opts, oracle: NewOracle(1)}

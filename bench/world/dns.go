@@ -86,7 +86,17 @@ func (d *dnsServer) ServeDNS(rw dns.ResponseWriter, req *dns.Msg) {
 }
 
 func (d *dnsServer) answer(m *dns.Msg, q dns.Question) {
-	name := strings.ToLower(strings.TrimSuffix(q.Name, "."))
+	name := nameOf(q.Name)
+	if found, exists, known := d.w.records.answer(name, q.Qtype); len(found) > 0 {
+		m.Answer = found
+		return
+	} else if known && !exists {
+		d.nothing(m, dns.RcodeNameError)
+		return
+	} else if known && q.Qtype != dns.TypeMX { // MX is left to the sites
+		d.nothing(m, dns.RcodeSuccess)
+		return
+	}
 	if h := d.w.byName[name]; h != nil {
 		if q.Qtype == dns.TypeA {
 			ip := h.addr.Addr().As4()

@@ -23,6 +23,10 @@ type Config struct {
 	// CatchAll receives mail for every domain that no site names; nil: such domains do not
 	// exist (NXDOMAIN).
 	CatchAll *Site
+	// Records are what else the DNS knows, as lines of a zone file: `ok.test. 300 IN TXT "v=spf1 -all"`.
+	Records []string
+	// Zones are domains with nothing below them but Records, whatever CatchAll says.
+	Zones []string
 	// Port is where all hosts listen, the same on each address; 0 picks a free one.
 	Port uint16
 	// DNSPort is where the DNS server listens on 127.0.0.1, UDP and TCP; 0 picks a free one.
@@ -71,6 +75,7 @@ type World struct {
 	catch   *site
 	hosts   []*host
 	byName  map[string]*host
+	records records
 	dns     *dnsServer
 	port    uint16
 	shared  bool // all hosts on 127.0.0.1
@@ -90,6 +95,10 @@ func Start(ctx context.Context, cfg Config) (*World, error) {
 	cfg.setDefaults()
 	w := &World{cfg: cfg, conns: map[net.Conn]struct{}{}, capture: capture{limit: cfg.CaptureBytes}}
 	w.settle()
+	var err error
+	if w.records, err = readRecords(cfg.Records, cfg.Zones); err != nil {
+		return nil, err
+	}
 	cert, err := selfSigned(w.hosts)
 	if err != nil {
 		return nil, fmt.Errorf("world: certificate: %w", err)

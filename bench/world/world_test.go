@@ -341,3 +341,51 @@ func BenchmarkSink(b *testing.B) {
 		}
 	}
 }
+
+// TestRecordsComeBeforeSites: what is written down is answered, MX records are those of the sites, and in a zone there
+// is nothing but what is written down.
+func TestRecordsComeBeforeSites(t *testing.T) {
+	w := start(t, Config{
+		CatchAll: &Site{Hosts: []string{"capture.test"}},
+		Records: []string{
+			`ok.test. 300 IN TXT "v=spf1" " -all"`, `_dmarc.ok.test. 300 IN TXT "v=DMARC1"`,
+			`10.0.18.198.in-addr.arpa. 300 IN PTR out.test.`, `out.test. 300 IN A 198.18.0.10`, `9.bl.test. 300 IN A 127.0.0.2`,
+		},
+		Zones: []string{"bl.test"},
+	})
+	for question, want := range map[string]string{
+		"TXT ok.test":                  `"v=spf1" " -all"`,
+		"TXT _DMARC.ok.test":           `"v=DMARC1"`,
+		"A ok.test":                    "NOERROR",
+		"MX ok.test":                   "10 capture.test.",
+		"PTR 10.0.18.198.in-addr.arpa": "out.test.",
+		"PTR 11.0.18.198.in-addr.arpa": "NXDOMAIN",
+		"A out.test":                   "198.18.0.10",
+		"TXT elsewhere.test":           "NOERROR",
+		"A 9.bl.test":                  "127.0.0.2",
+		"A 8.bl.test":                  "NXDOMAIN",
+		"A bl.test":                    "NOERROR",
+	} {
+		kind, name, _ := strings.Cut(question, " ")
+		m := new(dns.Msg)
+		m.SetQuestion(dns.Fqdn(name), dns.StringToType[kind])
+		reply, err := dns.Exchange(m, w.DNSAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := dns.RcodeToString[reply.Rcode]
+		if len(reply.Answer) > 0 {
+			got = strings.TrimPrefix(reply.Answer[0].String(), reply.Answer[0].Header().String())
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", question, got, want)
+		}
+	}
+}
+
+func TestARecordThatMakesNoSense(t *testing.T) {
+	_, err := Start(t.Context(), Config{CatchAll: &Site{Hosts: []string{"a.test"}}, Records: []string{"a.test. 300 IN A nowhere"}})
+	if err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Error(err)
+	}
+}
