@@ -11,7 +11,7 @@ import (
 	"github.com/posthaste-mta/posthaste/policy/suppress"
 )
 
-// bounceNotes hands the hard bounces that are recorded to the suppression lists, on a goroutine of its own: what the
+// bounceNotes hands the hard bounces that are recorded to the suppression lists, on goroutines of its own: what the
 // lists need of the disk is not to be waited for by delivery. A bounce that is not noted is one count less towards an
 // entry, which the next bounce makes up for; so a crash may lose some, and so may a flood of them.
 type bounceNotes struct {
@@ -27,17 +27,25 @@ type hardBounce struct {
 	why               suppress.Evidence
 }
 
-// bounceBacklog bounds the bounces that wait for the lists.
-const bounceBacklog = 4096
+const (
+	// bounceBacklog bounds the bounces that wait for the lists.
+	bounceBacklog = 4096
+	// bounceWorkers is how many are noted at a time: those that enter a list share their syncs.
+	bounceWorkers = 8
+)
 
 func newBounceNotes(r *Relay) *bounceNotes {
 	return &bounceNotes{relay: r, in: make(chan hardBounce, bounceBacklog)}
 }
 
-// start starts the goroutine; close ends it.
-func (b *bounceNotes) start() { b.ended.Go(b.run) }
+// start starts the goroutines; close ends them.
+func (b *bounceNotes) start() {
+	for range bounceWorkers {
+		b.ended.Go(b.run)
+	}
+}
 
-// close ends it when what was added has been noted; nobody may call add any more.
+// close ends them when what was added has been noted; nobody may call add any more.
 func (b *bounceNotes) close() { close(b.in); b.ended.Wait() }
 
 // add takes in outcomes that are recorded. It does not wait.
