@@ -250,6 +250,8 @@ func (s *story) setPolicy(settings []string) {
 			}
 		case "domains":
 			s.policy.Access.RelayDomains = policy.NewDomainSet(strings.Split(v, ",")...)
+		case "deny":
+			s.policy.Inbound = &Inbound{Deny: []netip.Prefix{netip.MustParsePrefix(v)}, Allow: []netip.Prefix{netip.MustParsePrefix("198.51.100.7/32")}}
 		case "postmaster":
 			s.policy.Postmaster = v
 		case "greylist":
@@ -307,7 +309,7 @@ func (s *story) submit(settings, input []string) string {
 	}
 	session, err := intake.NewSession(info)
 	if err != nil {
-		s.t.Fatal(err)
+		return fmt.Sprintf("connection refused: %v\n", err)
 	}
 	defer func() {
 		if err := session.Logout(); err != nil {

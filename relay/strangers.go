@@ -3,6 +3,8 @@ package relay
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -19,6 +21,8 @@ type Inbound struct {
 	Checker *inbound.Checker
 	// Greylist has unknown clients come again; nil: none.
 	Greylist *greylist.Greylist
+	// Allow are networks that are not looked at; Deny, of the others, those that are not served.
+	Allow, Deny []netip.Prefix
 	// SPFPasses tells that whoever SPF names need not come again.
 	SPFPasses bool
 }
@@ -35,11 +39,25 @@ type examined struct {
 
 // inbound returns how the client is looked at; nil if it is not.
 func (s *session) inbound() *Inbound {
-	p := s.relay.policy.Load()
-	if p.Inbound == nil || !s.intake.Strangers || s.login != nil || p.Access.Trusted(s.info.RemoteAddr.Addr()) {
+	p, addr := s.relay.policy.Load(), s.info.RemoteAddr.Addr()
+	if p.Inbound == nil || !s.intake.Strangers || s.login != nil || p.Access.Trusted(addr) || within(p.Inbound.Allow, addr) {
 		return nil
 	}
 	return p.Inbound
+}
+
+// checkDenied refuses clients that are not served.
+func (s *session) checkDenied() error {
+	if in := s.inbound(); in != nil && within(in.Deny, s.info.RemoteAddr.Addr()) {
+		return reply(554, 5, 7, 1, "Your address is not served here")
+	}
+	return nil
+}
+
+// within tells whether the address is in one of the networks.
+func within(networks []netip.Prefix, addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // checker returns what asks about the client; nil if nothing does.

@@ -14,6 +14,9 @@ import (
 // outside [relay] networks, for the domains of [relay].
 type Inbound struct {
 	Enabled bool `toml:"enabled"`
+	// Allow are networks whose mail is not looked at; Deny, of the others, those that are not served at all (554).
+	Allow []Prefix `toml:"allow"`
+	Deny  []Prefix `toml:"deny"`
 	// AuthservID names this relay in Authentication-Results. Default: Hostname.
 	AuthservID string `toml:"authserv_id"`
 	// OtherIDs are names of other hosts of ours: incoming fields under these are removed like those under AuthservID.

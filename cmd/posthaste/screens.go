@@ -55,7 +55,8 @@ func (s *screens) apply(cfg *Config, p *relay.Policy) error {
 		return err
 	}
 	s.setFilters(filters)
-	p.Inbound = &relay.Inbound{Checker: checker, SPFPasses: cfg.Greylist.SPFPasses}
+	p.Inbound = &relay.Inbound{Checker: checker, SPFPasses: cfg.Greylist.SPFPasses,
+		Allow: prefixes(cfg.Inbound.Allow), Deny: prefixes(cfg.Inbound.Deny)}
 	if cfg.Greylist.Enabled {
 		p.Inbound.Greylist = s.greylist
 	}
