@@ -90,9 +90,9 @@ func (r *verified) print(out io.Writer) {
 	fmt.Fprintf(out, "%d messages, %d recipients, %d records read\n", r.Messages, r.Recipients, r.Records)
 	problems := r.Problems
 	if r.Policy != nil {
-		fmt.Fprint(out, "policy:")
+		fmt.Fprint(out, "records of policy:")
 		for _, table := range slices.Sorted(maps.Keys(r.Policy.Records)) {
-			fmt.Fprintf(out, " %d %s", r.Policy.Records[table], table)
+			fmt.Fprintf(out, " %s %d", table, r.Policy.Records[table])
 		}
 		fmt.Fprintln(out)
 		problems = append(problems, r.Policy.Problems...)
