@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -170,6 +171,9 @@ func TestInletsAreForThoseWhoHaveThem(t *testing.T) {
 	rep, err := Run(t.Context(), Options{Only: true, Peers: []string{"straight"}, Scenarios: []string{"checked-off"}, Dir: t.TempDir()})
 	if err != nil || len(rep.Results) > 0 {
 		t.Errorf("%+v %v", rep.Results, err)
+	}
+	if err := rep.WriteHTML(io.Discard); err != nil {
+		t.Error(err)
 	}
 }
 

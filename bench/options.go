@@ -84,10 +84,12 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 		opts.line("left out: %s", m)
 	}
 	var errs []error
-	for _, sc := range scenarios {
-		opts.adapt(&sc)
-		rep.Scenarios = append(rep.Scenarios, sc)
-		for round := range opts.Rounds {
+	for i := range scenarios {
+		opts.adapt(&scenarios[i])
+	}
+	rep.Scenarios = scenarios
+	for round := range opts.Rounds { // outside, so that scenarios that are put beside each other take turns too
+		for _, sc := range scenarios {
 			for _, s := range subjects {
 				if _, ok := s.(preparer); !ok && sc.Inlet != (Inlet{}) {
 					continue
