@@ -79,7 +79,7 @@ func (r *Relay) decide(a *attempt) outcome {
 	for i, status := range a.statuses {
 		class := classify.Unknown
 		if !status.Positive() {
-			class = classify.Builtin().Classify(status).Class
+			class = r.cfg.Classes.Classify(status).Class
 		}
 		classes = append(classes, class)
 		switch {

@@ -37,6 +37,7 @@ import (
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy"
 	"github.com/posthaste-mta/posthaste/policy/auth"
+	"github.com/posthaste-mta/posthaste/policy/classify"
 	"github.com/posthaste-mta/posthaste/policy/limit"
 	"github.com/posthaste-mta/posthaste/policy/milter"
 	"github.com/posthaste-mta/posthaste/policy/suppress"
@@ -64,6 +65,8 @@ type Config struct {
 	Dial     Dialer      // nil: TCP from the source's address
 	TLS      *tls.Config // the base of the client side's settings; nil: Go's defaults
 	Client   smtp.ClientConfig
+	// Classes says what refusals are about; without one all are Unknown.
+	Classes *classify.Table
 	// MaxConnections bounds the open connections over all lanes; default 2,000.
 	MaxConnections int
 	// Memory bounds the content in delivery, in bytes; default DefaultMemory. Mail for which there is none waits.

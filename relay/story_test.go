@@ -22,6 +22,7 @@ import (
 
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/policy/classify"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/resolver"
 	"github.com/posthaste-mta/posthaste/smtp"
@@ -154,12 +155,22 @@ func (s *story) start() {
 	}
 	go s.sub.follow(s.events.Subscribe(0))
 	s.relay = New(Config{
-		Hostname: "relay.test", Queue: s.queue, Router: s, Events: s.events, Dial: s.dial,
+		Hostname: "relay.test", Queue: s.queue, Router: s, Events: s.events, Dial: s.dial, Classes: classes(s.t),
 		Client: smtp.ClientConfig{SkipQuitReply: true},
 	}, s.shaped())
 	ctx, cancel := context.WithCancel(context.Background())
 	s.end, s.ended = cancel, make(chan error, 1)
 	go func() { s.ended <- s.relay.Run(ctx, time.Second) }()
+}
+
+// classes is the table of what refusals mean.
+func classes(t *testing.T) *classify.Table {
+	t.Helper()
+	table, err := classify.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
 }
 
 func (s *story) stop() {

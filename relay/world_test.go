@@ -200,7 +200,7 @@ func (w *world) start() {
 	go w.follow(w.events.Subscribe(100_000))
 	w.relay = New(Config{
 		Hostname: "relay.test", Queue: w.queue, Router: w, Events: w.events, MaxConnections: w.process,
-		Memory: w.memory, MaxResolving: 1 + w.intn(10),
+		Memory: w.memory, MaxResolving: 1 + w.intn(10), Classes: classes(w.t),
 		Dial: func(_ context.Context, _ policy.Source, addr netip.AddrPort) (net.Conn, error) {
 			return w.dial(addr)
 		},

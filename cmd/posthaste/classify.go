@@ -38,7 +38,11 @@ func (c *classifyCmd) Run(p process) error {
 	if err != nil {
 		return withCode(exitUsage, err)
 	}
-	verdict := classify.Builtin().Classify(status)
+	table, err := classify.Builtin()
+	if err != nil {
+		return withCode(exitSoftware, err)
+	}
+	verdict := table.Classify(status)
 	out := classification{
 		Class: verdict.Class.String(), Action: verdict.Class.Action().String(), Permanent: status.Permanent(),
 	}

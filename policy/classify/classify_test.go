@@ -17,6 +17,15 @@ func builtinFiles(t testing.TB) []File {
 	return files
 }
 
+func builtin(t testing.TB) *Table {
+	t.Helper()
+	table, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
 // Each pattern decides its own examples: no rule of any file before it takes them away.
 func TestEachPattern(t *testing.T) {
 	table, err := New(builtinFiles(t)...)
@@ -40,7 +49,7 @@ func TestReplies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	class := ""
+	table, class := builtin(t), ""
 	for line := range strings.Lines(string(data)) {
 		line = strings.TrimSpace(line)
 		switch {
@@ -52,8 +61,7 @@ func TestReplies(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", line, err)
 			}
-			var nobody *Table
-			if got := nobody.Classify(s); got.Class.String() != class {
+			if got := table.Classify(s); got.Class.String() != class {
 				t.Errorf("%s\n\tis %s by %v, want %s", line, got.Class, got.Rule, class)
 			}
 		}
@@ -62,6 +70,7 @@ func TestReplies(t *testing.T) {
 
 // Our own words hold names of hosts, and what is no refusal has no class.
 func TestWhatIsNotLookedAt(t *testing.T) {
+	table := builtin(t)
 	for _, tc := range []struct {
 		status message.Status
 		want   Class
@@ -72,7 +81,7 @@ func TestWhatIsNotLookedAt(t *testing.T) {
 		{message.Status{Code: 550, Remote: true, Text: strings.Repeat("x ", 4000) + "user unknown"}, Unknown},
 		{message.Status{Code: 550, Remote: true, Text: "USER\r\n\t  UnKnown"}, BadMailbox},
 	} {
-		if got := Builtin().Classify(tc.status); got.Class != tc.want {
+		if got := table.Classify(tc.status); got.Class != tc.want {
 			t.Errorf("%.60s is %s by %v, want %s", tc.status, got.Class, got.Rule, tc.want)
 		}
 	}
@@ -199,12 +208,13 @@ func squeeze(s string) string {
 func FuzzClassify(f *testing.F) {
 	f.Add("550 5.1.1 user unknown")
 	f.Add("421-4.7.0 try\n421 again")
+	table := builtin(f)
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := ParseReply(text)
 		if err != nil {
 			return
 		}
-		if v := Builtin().Classify(s); (v.Rule == nil) != (v.Class == Unknown) && v.Rule == nil {
+		if v := table.Classify(s); (v.Rule == nil) != (v.Class == Unknown) && v.Rule == nil {
 			t.Errorf("%q: %+v", text, v)
 		}
 	})
@@ -212,10 +222,10 @@ func FuzzClassify(f *testing.F) {
 
 func BenchmarkUnknown(b *testing.B) {
 	s := message.Status{Code: 451, Enhanced: message.EnhancedCode{4, 3, 0}, Remote: true, Text: strings.Repeat("Something that No rule knows ", 10)}
-	Builtin()
+	table := builtin(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		Builtin().Classify(s)
+		table.Classify(s)
 	}
 }
 
@@ -224,10 +234,10 @@ func BenchmarkGmail(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	Builtin()
+	table := builtin(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		Builtin().Classify(s)
+		table.Classify(s)
 	}
 }
 

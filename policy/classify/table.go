@@ -79,7 +79,7 @@ func (t *Table) check() error {
 	var faults []error
 	for i, r := range t.rules {
 		for _, e := range r.examples {
-			switch by := t.classify(e.status).Rule; {
+			switch by := t.Classify(e.status).Rule; {
 			case by == nil || place[by] > i:
 				faults = append(faults, fmt.Errorf("%s:%d: the rule does not fit its example", r.File, e.line))
 			case by != r && by.File == r.File:
@@ -95,16 +95,9 @@ const maxText = 4096
 
 // Classify says what a reply is about. One that no rule knows, or that refuses nothing, is Unknown.
 // The words of what we concluded ourselves are not looked at: they hold names of hosts, and the codes
-// are ours.
+// are ours. A nil Table knows no rule.
 func (t *Table) Classify(s message.Status) Verdict {
-	if t == nil {
-		t = Builtin()
-	}
-	return t.classify(s)
-}
-
-func (t *Table) classify(s message.Status) Verdict {
-	if s.Code < 400 {
+	if t == nil || s.Code < 400 {
 		return Verdict{}
 	}
 	best := len(t.rules)
