@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	gosmtp "github.com/emersion/go-smtp"
 
 	"github.com/posthaste-mta/posthaste/message"
@@ -19,7 +21,12 @@ import (
 // suppressing gives the relay suppression lists; the function returned closes them.
 func (s *story) suppressing(rule suppress.Rule, entries ...suppress.Entry) func() {
 	s.t.Helper()
-	kept, err := store.Open(store.Options{Dir: "policy", FS: vfs.NewMem()})
+	return s.suppressingOn(vfs.NewMem(), rule, entries...)
+}
+
+func (s *story) suppressingOn(disk vfs.FS, rule suppress.Rule, entries ...suppress.Entry) func() {
+	s.t.Helper()
+	kept, err := store.Open(store.Options{Dir: "policy", FS: disk})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -113,5 +120,34 @@ func TestBouncesSuppress(t *testing.T) {
 		if got := exported.String(); !strings.Contains(got, "shop,gone@x.test,hard-bounce,") || !strings.Contains(got, "550 5.1.1 no such user") || strings.Contains(got, "picky") {
 			t.Error(got)
 		}
+	})
+}
+
+// The disk of the lists hangs. The relay ends all the same, and does without the counts.
+func TestHangingListsDoNotKeepTheRelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStory(t)
+		s.start()
+		s.step("zone", []string{"x.test MX 10 mx.x.test", "mx.x.test A 192.0.2.1"})
+		s.step("remote mx.x.test", []string{"RCPT gone -> 550 5.1.1 no such user"})
+		var hangs atomic.Bool
+		mended := make(chan struct{})
+		disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if hangs.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+				<-mended
+			}
+			return nil
+		}))
+		closeLists := s.suppressingOn(disk, suppress.Rule{Bounces: 1, Within: time.Hour})
+		hangs.Store(true)
+		s.submit([]string{"from=", "to=gone@x.test"}, nil)
+		synctest.Wait()
+		began := time.Now()
+		s.stop()
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("the relay took %v to end", took)
+		}
+		close(mended)
+		closeLists()
 	})
 }

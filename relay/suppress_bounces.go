@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -18,6 +19,8 @@ type bounceNotes struct {
 	relay   *Relay
 	in      chan hardBounce
 	ended   sync.WaitGroup
+	ctx     context.Context // ends soon after close, whatever is left
+	giveUp  context.CancelFunc
 	dropped atomic.Uint64
 }
 
@@ -32,10 +35,14 @@ const (
 	bounceBacklog = 4096
 	// bounceWorkers is how many are noted at a time: those that enter a list share their syncs.
 	bounceWorkers = 8
+	// bouncePatience is how long close waits for what is left of them.
+	bouncePatience = 2 * time.Second
 )
 
 func newBounceNotes(r *Relay) *bounceNotes {
-	return &bounceNotes{relay: r, in: make(chan hardBounce, bounceBacklog)}
+	b := &bounceNotes{relay: r, in: make(chan hardBounce, bounceBacklog)}
+	b.ctx, b.giveUp = context.WithCancel(context.Background())
+	return b
 }
 
 // start starts the goroutines; close ends them.
@@ -45,8 +52,15 @@ func (b *bounceNotes) start() {
 	}
 }
 
-// close ends them when what was added has been noted; nobody may call add any more.
-func (b *bounceNotes) close() { close(b.in); b.ended.Wait() }
+// close ends them when what was added has been noted, or when that takes too long: a disk that hangs must not keep the
+// process from ending, and a count is lost without harm. Nobody may call add any more.
+func (b *bounceNotes) close() {
+	close(b.in)
+	timer := time.AfterFunc(bouncePatience, b.giveUp)
+	defer timer.Stop()
+	b.ended.Wait()
+	b.giveUp()
+}
 
 // add takes in outcomes that are recorded. It does not wait.
 func (b *bounceNotes) add(events []Event) {
@@ -71,14 +85,14 @@ func (b *bounceNotes) run() {
 	failing := false
 	for n := range b.in {
 		list := b.relay.policy.Load().Suppression
-		if list == nil {
+		if list == nil || b.ctx.Err() != nil {
 			continue
 		}
 		to, err := message.ParseAddress(n.to, true)
 		if err != nil {
 			continue // none that could be named again
 		}
-		entered, err := list.Note(context.Background(), n.tenant, to, n.class, n.why)
+		entered, err := list.Note(b.ctx, n.tenant, to, n.class, n.why)
 		switch {
 		case err != nil && !failing:
 			b.relay.log.Error("suppression: hard bounces are not counted", zap.Error(err))
