@@ -34,9 +34,6 @@ func TestDiskFull(t *testing.T) {
 
 // The queue itself fills the disk. When its mail has left, the room is given back without anybody's help.
 func TestDiskFullOfMail(t *testing.T) {
-	if testing.Short() {
-		t.Skip("giving back takes a while")
-	}
 	s := newCrashStory(t, `queue.min_free_disk = "16MiB"`)
 	mountSmallDisk(t, filepath.Join(s.relay.dir, "data"), 64<<20)
 	s.load.clean, s.load.large, s.load.to = true, true, []string{"stuck.test"}

@@ -90,6 +90,14 @@ func (s *keyStore) of(domain, selector string) []*knownKey {
 	return found
 }
 
+// openFor is open for a command about one domain, which it returns in the form that keys have.
+func (f *dkimFlags) openFor(arg string) (s *keyStore, domain string, err error) {
+	if domain, err = domainArg(arg); err == nil {
+		s, err = f.open()
+	}
+	return s, domain, err
+}
+
 // find is of, or the error that there is none.
 func (s *keyStore) find(domain, selector string) ([]*knownKey, error) {
 	found := s.of(domain, selector)

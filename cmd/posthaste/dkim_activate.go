@@ -37,11 +37,7 @@ Examples:
 
 // Run activates keys.
 func (c *dkimActivateCmd) Run(p process) error {
-	domain, err := domainArg(c.Domain)
-	if err != nil {
-		return err
-	}
-	s, err := c.open()
+	s, domain, err := c.openFor(c.Domain)
 	if err != nil {
 		return err
 	}
@@ -174,11 +170,7 @@ Examples:
 
 // Run makes the next step of a rotation.
 func (c *dkimRotateCmd) Run(p process) error {
-	domain, err := domainArg(c.Domain)
-	if err != nil {
-		return err
-	}
-	s, err := c.open()
+	s, domain, err := c.openFor(c.Domain)
 	if err != nil {
 		return err
 	}

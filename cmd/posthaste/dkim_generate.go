@@ -37,11 +37,7 @@ Examples:
 
 // Run makes the keys.
 func (c *dkimGenerateCmd) Run(p process) error {
-	domain, err := domainArg(c.Domain)
-	if err != nil {
-		return err
-	}
-	s, err := c.open()
+	s, domain, err := c.openFor(c.Domain)
 	if err != nil {
 		return err
 	}

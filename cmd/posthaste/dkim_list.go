@@ -98,11 +98,7 @@ type dkimShowCmd struct {
 
 // Run shows what would sign.
 func (c *dkimShowCmd) Run(p process) error {
-	domain, err := domainArg(c.Domain)
-	if err != nil {
-		return err
-	}
-	s, err := c.open()
+	s, domain, err := c.openFor(c.Domain)
 	if err != nil {
 		return err
 	}
@@ -150,11 +146,7 @@ Example:
 
 // Run prints the records.
 func (c *dkimRecordCmd) Run(p process) error {
-	domain, err := domainArg(c.Domain)
-	if err != nil {
-		return err
-	}
-	s, err := c.open()
+	s, domain, err := c.openFor(c.Domain)
 	if err != nil {
 		return err
 	}

@@ -29,11 +29,7 @@ Example:
 
 // Run retires a key.
 func (c *dkimRetireCmd) Run(p process) error {
-	domain, err := domainArg(c.Domain)
-	if err != nil {
-		return err
-	}
-	s, err := c.open()
+	s, domain, err := c.openFor(c.Domain)
 	if err != nil {
 		return err
 	}
@@ -85,11 +81,7 @@ type dkimRemoveCmd struct {
 
 // Run removes a key.
 func (c *dkimRemoveCmd) Run(p process) error {
-	domain, err := domainArg(c.Domain)
-	if err != nil {
-		return err
-	}
-	s, err := c.open()
+	s, domain, err := c.openFor(c.Domain)
 	if err != nil {
 		return err
 	}

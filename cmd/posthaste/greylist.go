@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"path/filepath"
 	"strings"
 
 	"github.com/posthaste-mta/posthaste/admin"
 	"github.com/posthaste-mta/posthaste/policy/greylist"
-	"github.com/posthaste-mta/posthaste/policy/store"
 )
 
 // greylistCmd is `posthaste greylist`.
@@ -79,9 +77,9 @@ func (f *greylistFlags) with(do func(context.Context, admin.Greylist) error) err
 
 // direct opens the store itself.
 func (f *greylistFlags) direct(cfg *Config, do func(context.Context, admin.Greylist) error) (err error) {
-	kept, err := store.Open(store.Options{Dir: filepath.Join(cfg.DataDir, policyFolder)})
+	kept, err := openPolicyStore(cfg)
 	if err != nil {
-		return withCode(exitUnavailable, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
 	g, err := greylist.Open(context.Background(), greylist.Options{Store: kept, Rules: cfg.Greylist.rules()})

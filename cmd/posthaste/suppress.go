@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 	"time"
 
 	"github.com/posthaste-mta/posthaste/admin"
-	"github.com/posthaste-mta/posthaste/policy/store"
 	"github.com/posthaste-mta/posthaste/policy/suppress"
 )
 
@@ -77,9 +75,9 @@ func (f *controlFlags) withoutDaemon(socket string) *Config {
 // direct opens the store itself. A daemon that begins meanwhile waits for nobody: it fails to start, which the
 // shortness of these commands makes unlikely.
 func (f *suppressFlags) direct(cfg *Config, do func(context.Context, admin.Suppression) error) (err error) {
-	kept, err := store.Open(store.Options{Dir: filepath.Join(cfg.DataDir, policyFolder)})
+	kept, err := openPolicyStore(cfg)
 	if err != nil {
-		return withCode(exitUnavailable, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
 	list, err := suppress.Open(context.Background(), suppress.Options{Store: kept})
