@@ -37,7 +37,8 @@ func (r *run) backlog(ctx context.Context, res *Result) error {
 		return err
 	}
 	b.StopDuration = time.Since(stopping).Seconds()
-	b.DiskUse = diskUse(r.set.Dir)
+	all, log := diskUse(r.set.Dir)
+	b.DiskUse, b.LogUse = all-log, log
 	b.DiskRatio = perMessage(b.DiskUse, b.Queued*int64(r.load.Size))
 	// All mail shall be due at the restart, whatever jitter the relay adds: what is measured is how
 	// soon it serves, not its schedule.

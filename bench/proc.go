@@ -88,15 +88,18 @@ func diskWritten(dir string) int64 {
 	return sectors * 512
 }
 
-// diskUse is the bytes that the files under dir occupy.
-func diskUse(dir string) int64 {
-	var n int64
+// diskUse is the bytes that the files under dir occupy, and of them the event log's.
+func diskUse(dir string) (all, log int64) {
 	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil {
 			return nil // a file that a running relay has just removed
 		}
-		n += blocksOf(path) * 512
+		n := blocksOf(path) * 512
+		all += n
+		if strings.HasPrefix(d.Name(), "events.jsonl") {
+			log += n
+		}
 		return nil
 	})
-	return n
+	return all, log
 }

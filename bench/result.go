@@ -56,7 +56,8 @@ type Disk struct {
 // Backlog is what a queue costs that cannot be delivered, and how soon a restarted relay serves.
 type Backlog struct {
 	Queued       int64   `json:"queued"`
-	DiskUse      int64   `json:"disk_use"`       // bytes under the relay's folder
+	DiskUse      int64   `json:"disk_use"`       // bytes under the relay's folder, but for the log
+	LogUse       int64   `json:"log_use"`        // bytes of the log of events, which grows with each retry
 	DiskRatio    float64 `json:"disk_ratio"`     // over the content's size
 	RSS          int64   `json:"rss"`            // peak while it filled
 	RestartRSS   int64   `json:"restart_rss"`    // peak after the restart
