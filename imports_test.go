@@ -33,7 +33,7 @@ var storeys = map[string]int{
 // folder with all in it, or one package.
 var only = map[string][]string{
 	"github.com/prometheus/":          {"admin"},
-	"github.com/cockroachdb/pebble":   {"queue", "policy/store"},
+	"github.com/cockroachdb/pebble":   {"queue", "policy/store", "mailbox"},
 	"github.com/pelletier/go-toml":    {"cmd"},
 	"github.com/alecthomas/kong":      {"cmd"},
 	"github.com/fsnotify/":            {"cmd"},
@@ -43,6 +43,7 @@ var only = map[string][]string{
 	"github.com/emersion/go-smtp":     {"smtp", "relay", "bench", "cmd"},
 	"github.com/rogpeppe/go-internal": {"cmd"},
 	"blitiri.com.ar/go/spf":           {"policy/inbound"},
+	"github.com/emersion/go-imap":    {"mailbox/imap"},
 	"github.com/emersion/go-msgauth":  {"policy/inbound"},
 	"github.com/xdg-go/":              {"policy"},
 	"golang.org/x/crypto/argon2":      {"policy"},

@@ -1,0 +1,2 @@
+// Package mailbox keeps the mail of local recipients until its owner reads it.
+package mailbox
