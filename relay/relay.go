@@ -93,6 +93,8 @@ type Policy struct {
 	// (550 5.7.1); else they are accepted, and end at once.
 	Suppression      *suppress.List
 	RefuseSuppressed bool
+	// Local is who has a mailbox here; nil: nobody.
+	Local *Local
 	// Postmaster receives what is sent to postmaster, without a domain or at our host name, by anyone (RFC 5321
 	// 4.5.1 has every server take such mail). "": it goes to our host name, like the mail of any domain.
 	Postmaster string
