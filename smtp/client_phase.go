@@ -9,7 +9,7 @@ import (
 // which is the RFC's minimum where it names one.
 type Timeouts struct {
 	Greeting  time.Duration // the 220 of a new connection: 5 min
-	EHLO      time.Duration // EHLO, HELO, RSET: 5 min
+	EHLO      time.Duration // EHLO, HELO, RSET, each reply to AUTH: 5 min
 	StartTLS  time.Duration // STARTTLS and its handshake, for which the RFC has no number: 1 min
 	Mail      time.Duration // MAIL: 5 min
 	Rcpt      time.Duration // RCPT: 5 min
@@ -47,6 +47,7 @@ const (
 	PhaseEHLO
 	PhaseStartTLS
 	PhaseHandshake
+	PhaseAuth
 	PhaseReset
 	PhaseMail
 	PhaseRcpt
@@ -58,7 +59,7 @@ const (
 
 // String returns the phase as a log line would name it.
 func (p Phase) String() string {
-	names := [...]string{"idle", "greeting", "EHLO", "STARTTLS", "TLS handshake", "RSET", "MAIL",
+	names := [...]string{"idle", "greeting", "EHLO", "STARTTLS", "TLS handshake", "AUTH", "RSET", "MAIL",
 		"RCPT", "DATA", "write", "end of data", "QUIT"}
 	if int(p) < len(names) {
 		return names[p]
