@@ -77,7 +77,9 @@ func (e Explanation) writeRoute(b *bytes.Buffer) {
 	for _, h := range e.Route.Hosts {
 		fmt.Fprintf(b, "  %5d  %s", h.Preference, h.Name)
 		for _, a := range h.Addrs {
-			fmt.Fprintf(b, " %s", a)
+			if h.Socket == "" {
+				fmt.Fprintf(b, " %s", a)
+			}
 		}
 		b.WriteByte('\n')
 	}

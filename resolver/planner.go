@@ -51,13 +51,15 @@ func (p *planner) byRoute(domain string, hop NextHop, pattern string) (*plan, er
 		kind, by = KindSmartHost, "smart host"
 	}
 	p.trace.rule("%s leads to %s", by, hop)
-	to := target{domain: hop.Name, port: hop.Port, trusted: true}
+	to := target{domain: hop.Name, port: hop.Port, trusted: true, lmtp: hop.LMTP}
 	if to.port == 0 {
 		to.port = p.cfg.Port
 	}
 	var pl *plan
 	var err error
 	switch {
+	case hop.Socket != "":
+		pl = p.leadToSocket(hop.Socket)
 	case hop.Addr.IsValid():
 		pl = p.leadTo(to, hop.Addr)
 	case hop.Direct || isLocalhost(hop.Name):
@@ -71,7 +73,7 @@ func (p *planner) byRoute(domain string, hop NextHop, pattern string) (*plan, er
 	if pl.failure != nil {
 		return p.fail(misrouted(domain, hop, pl.failure)), nil
 	}
-	pl.route.Domain, pl.route.Kind = domain, kind
+	pl.route.Domain, pl.route.Kind, pl.route.LMTP = domain, kind, hop.LMTP
 	return pl, nil
 }
 
@@ -92,7 +94,10 @@ func (p *planner) byLiteral(domain string, addr netip.Addr) *plan {
 // lead returns a plan that leads to hosts, of the site made up by names.
 func (p *planner) lead(to target, names []string, hosts []Host) *plan {
 	site := siteName(names)
-	if to.port != p.cfg.Port {
+	switch {
+	case to.lmtp:
+		site = fmt.Sprintf("lmtp:%s:%d", site, to.port) // the same host may be a site by SMTP, too
+	case to.port != p.cfg.Port:
 		site += fmt.Sprintf(":%d", to.port)
 	}
 	return &plan{expires: p.expires, route: Route{
@@ -139,6 +144,7 @@ type target struct {
 	// trusted tells that the operator named it: where its records lead is not held against the rules for
 	// strangers' records.
 	trusted bool
+	lmtp    bool
 }
 
 // families are the record types to ask for, in the order in which addresses are tried.

@@ -16,6 +16,8 @@ type Route struct {
 	// with other callers: read only.
 	Hosts []Host
 	Kind  Kind
+	// LMTP tells that the hosts speak LMTP (RFC 2033) and not SMTP.
+	LMTP bool
 	// Cached tells that no server was asked for this call, Stale that an answer past its end was used
 	// because the servers failed (RFC 8767).
 	Cached, Stale bool
@@ -33,6 +35,8 @@ type Host struct {
 	Preference uint16
 	// Addrs are to be tried in this order; never empty.
 	Addrs []netip.AddrPort
+	// Socket is the path of a Unix socket; "" for all hosts but those. Addrs then holds one zero AddrPort.
+	Socket string
 	// Authentic tells that the server vouched by DNSSEC for the host's addresses.
 	Authentic bool
 }
@@ -46,6 +50,7 @@ const (
 	KindStatic                // a static route
 	KindSmartHost             // the smart host
 	KindLiteral               // an address literal (RFC 5321 4.1.3)
+	KindLocal                 // mailboxes of our own; the relay makes such routes, nothing is looked up for them
 )
 
 // String returns the kind's name in logs and in what Explain prints.
@@ -59,6 +64,8 @@ func (k Kind) String() string {
 		return "smarthost"
 	case KindLiteral:
 		return "literal"
+	case KindLocal:
+		return "local"
 	default:
 		return "mx"
 	}

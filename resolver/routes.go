@@ -19,6 +19,11 @@ import (
 //	[mail.example]:2525
 //	192.0.2.1, 192.0.2.1:25, [192.0.2.1], [192.0.2.1]:25
 //	[2001:db8::1], [2001:db8::1]:25, [IPv6:2001:db8::1]:25
+//
+// A mail store that takes mail by LMTP is always a host, with or without brackets, or a Unix socket:
+//
+//	lmtp://store.example:24, lmtp://192.0.2.1:24, lmtp://[2001:db8::1]:24
+//	lmtp:unix:/run/dovecot/lmtp
 type NextHop struct {
 	// Name is the host or domain in lower case as A-labels, "" when Addr is set.
 	Name string
@@ -27,36 +32,48 @@ type NextHop struct {
 	Direct bool
 	// Port is 0 when none was given.
 	Port uint16
+	// LMTP tells that LMTP is spoken there (RFC 2033). Socket is the path of a Unix socket, and then Name is "".
+	LMTP   bool
+	Socket string
 }
 
 // ParseNextHop reads what String prints.
-func ParseNextHop(s string) (NextHop, error) {
-	host, port, direct := s, "", false
-	if rest, ok := strings.CutPrefix(s, "["); ok {
-		if host, port, ok = strings.Cut(rest, "]"); !ok {
-			return NextHop{}, fmt.Errorf("next hop %q: no closing bracket", s)
-		}
-		if port != "" && port[0] != ':' {
-			return NextHop{}, fmt.Errorf("next hop %q: only :port may follow the bracket", s)
-		}
-		direct = true
-	} else if strings.Count(s, ":") > 1 {
-		return NextHop{}, fmt.Errorf("next hop %q: an IPv6 address stands in brackets", s)
-	} else if i := strings.IndexByte(s, ':'); i >= 0 {
-		host, port = s[:i], s[i:]
+func ParseNextHop(s string) (h NextHop, err error) {
+	if isLMTP(s) {
+		h, err = parseLMTP(s)
+	} else {
+		err = h.parse(s)
 	}
-	h := NextHop{Direct: direct}
-	if port != "" {
-		n, err := strconv.ParseUint(port[1:], 10, 16)
-		if err != nil || n == 0 {
-			return NextHop{}, fmt.Errorf("next hop %q: a port is a number from 1 to 65535", s)
-		}
-		h.Port = uint16(n)
-	}
-	if err := h.setHost(host); err != nil {
+	if err != nil {
 		return NextHop{}, fmt.Errorf("next hop %q: %w", s, err)
 	}
 	return h, nil
+}
+
+// parse reads a host or domain with or without brackets and port.
+func (h *NextHop) parse(s string) error {
+	host, port := s, ""
+	if rest, ok := strings.CutPrefix(s, "["); ok {
+		if host, port, ok = strings.Cut(rest, "]"); !ok {
+			return errors.New("no closing bracket")
+		}
+		if port != "" && port[0] != ':' {
+			return errors.New("only :port may follow the bracket")
+		}
+		h.Direct = true
+	} else if strings.Count(s, ":") > 1 {
+		return errors.New("an IPv6 address stands in brackets")
+	} else if i := strings.IndexByte(s, ':'); i >= 0 {
+		host, port = s[:i], s[i:]
+	}
+	if port != "" {
+		n, err := strconv.ParseUint(port[1:], 10, 16)
+		if err != nil || n == 0 {
+			return errors.New("a port is a number from 1 to 65535")
+		}
+		h.Port = uint16(n)
+	}
+	return h.setHost(host)
 }
 
 func (h *NextHop) setHost(host string) error {
@@ -77,6 +94,9 @@ func (h *NextHop) setHost(host string) error {
 
 // String returns the next hop in its grammar.
 func (h NextHop) String() string {
+	if h.Socket != "" {
+		return "lmtp:unix:" + h.Socket
+	}
 	s := h.Name
 	if h.Addr.IsValid() {
 		s = h.Addr.String()
@@ -86,6 +106,9 @@ func (h NextHop) String() string {
 	}
 	if h.Port != 0 {
 		s += ":" + strconv.Itoa(int(h.Port))
+	}
+	if h.LMTP {
+		s = "lmtp://" + s
 	}
 	return s
 }

@@ -7,37 +7,55 @@ import (
 
 func TestNextHop(t *testing.T) {
 	for in, want := range map[string]string{
-		"mail.example":                    "mail.example",
-		"Mail.Example.":                   "mail.example",
-		"mail.example:2525":               "mail.example:2525",
-		"[mail.example]":                  "[mail.example]",
-		"[mail.example]:2525":             "[mail.example]:2525",
-		"192.0.2.1":                       "[192.0.2.1]",
-		"192.0.2.1:2525":                  "[192.0.2.1]:2525",
-		"[192.0.2.1]:2525":                "[192.0.2.1]:2525",
-		"[2001:DB8::1]":                   "[2001:db8::1]",
-		"[IPv6:2001:db8::1]:25":           "[2001:db8::1]:25",
-		"[::ffff:192.0.2.1]":              "[192.0.2.1]",
-		"bücher.example":                  "xn--bcher-kva.example",
-		"_smtp.example:1":                 "_smtp.example:1",
-		"":                                "",
-		"[]":                              "",
-		":25":                             "",
-		"[mail.example":                   "",
-		"[mail.example]25":                "",
-		"mail.example:":                   "",
-		"mail.example:0":                  "",
-		"mail.example:65536":              "",
-		"mail.example:smtp":               "",
-		"2001:db8::1":                     "",
-		"[fe80::1%eth0]":                  "",
-		"mail..example":                   "",
-		"two words":                       "",
-		"1.2.3":                           "",
-		strings.Repeat("a", 64):           "",
-		strings.Repeat("abcdefg.", 40):    "",
-		"mail.example:25:25":              "",
-		"[mail.example]:25 # the old one": "",
+		"mail.example":                           "mail.example",
+		"Mail.Example.":                          "mail.example",
+		"mail.example:2525":                      "mail.example:2525",
+		"[mail.example]":                         "[mail.example]",
+		"[mail.example]:2525":                    "[mail.example]:2525",
+		"192.0.2.1":                              "[192.0.2.1]",
+		"192.0.2.1:2525":                         "[192.0.2.1]:2525",
+		"[192.0.2.1]:2525":                       "[192.0.2.1]:2525",
+		"[2001:DB8::1]":                          "[2001:db8::1]",
+		"[IPv6:2001:db8::1]:25":                  "[2001:db8::1]:25",
+		"[::ffff:192.0.2.1]":                     "[192.0.2.1]",
+		"bücher.example":                         "xn--bcher-kva.example",
+		"_smtp.example:1":                        "_smtp.example:1",
+		"":                                       "",
+		"[]":                                     "",
+		":25":                                    "",
+		"[mail.example":                          "",
+		"[mail.example]25":                       "",
+		"mail.example:":                          "",
+		"mail.example:0":                         "",
+		"mail.example:65536":                     "",
+		"mail.example:smtp":                      "",
+		"2001:db8::1":                            "",
+		"[fe80::1%eth0]":                         "",
+		"mail..example":                          "",
+		"two words":                              "",
+		"1.2.3":                                  "",
+		strings.Repeat("a", 64):                  "",
+		strings.Repeat("abcdefg.", 40):           "",
+		"mail.example:25:25":                     "",
+		"[mail.example]:25 # the old one":        "",
+		"lmtp:24":                                "lmtp:24",
+		"lmtp://store.example:2424":              "lmtp://[store.example]:2424",
+		"lmtp://store.example":                   "lmtp://[store.example]:24",
+		"lmtp://[Store.Example]:24":              "lmtp://[store.example]:24",
+		"lmtp://127.0.0.1:24":                    "lmtp://[127.0.0.1]:24",
+		"lmtp://[2001:db8::1]:24":                "lmtp://[2001:db8::1]:24",
+		"lmtp:unix:/run/dovecot/lmtp":            "lmtp:unix:/run/dovecot/lmtp",
+		"lmtp:///run/dovecot/lmtp":               "lmtp:unix:/run/dovecot/lmtp",
+		"lmtp://store.example:25":                "",
+		"lmtp://store.example:":                  "",
+		"lmtp://":                                "",
+		"lmtp://2001:db8::1":                     "",
+		"lmtp:unix:":                             "",
+		"lmtp:unix:run/lmtp":                     "",
+		"lmtp:unix:/run/l mtp":                   "",
+		"lmtp:inet:store.example:24":             "",
+		"lmtp:store.example:24":                  "",
+		"lmtp:unix:/" + strings.Repeat("a", 103): "",
 	} {
 		got, err := ParseNextHop(in)
 		switch {
@@ -74,7 +92,7 @@ func TestRouteTableRefuses(t *testing.T) {
 // FuzzNextHop: what is read prints as something that reads the same.
 func FuzzNextHop(f *testing.F) {
 	for _, s := range []string{
-		"mail.example:25", "[mail.example]", "[IPv6:2001:db8::1]:25", "192.0.2.1:25", "[::ffff:192.0.2.1]", "bücher.example", "[x]:", ":", "[",
+		"lmtp://store.example:24", "lmtp:unix:/run/lmtp", "mail.example:25", "[mail.example]", "[IPv6:2001:db8::1]:25", "192.0.2.1:25", "[::ffff:192.0.2.1]", "bücher.example", "[x]:", ":", "[",
 	} {
 		f.Add(s)
 	}
@@ -87,7 +105,7 @@ func FuzzNextHop(f *testing.F) {
 		if err != nil || again != h {
 			t.Errorf("%q is %+v, which prints as %s, which is %+v, %v", s, h, h, again, err)
 		}
-		if h.Name == "" != h.Addr.IsValid() {
+		if (h.Name == "" != h.Addr.IsValid()) != (h.Socket != "") {
 			t.Errorf("%q is %+v: neither name nor address, or both", s, h)
 		}
 	})

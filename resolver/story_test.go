@@ -148,6 +148,9 @@ func describe(route Route, err error) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", route.Kind, route.Site)
+	if route.LMTP {
+		b.WriteString(", LMTP")
+	}
 	if route.Cached {
 		b.WriteString(", cached")
 	}
@@ -164,7 +167,9 @@ func describe(route Route, err error) string {
 		addrs := slices.Clone(h.Addrs)
 		sortFamilies(addrs)
 		for _, a := range addrs {
-			fmt.Fprintf(&b, " %s", a)
+			if h.Socket == "" {
+				fmt.Fprintf(&b, " %s", a)
+			}
 		}
 		b.WriteByte('\n')
 	}
