@@ -38,6 +38,10 @@ type ReportRecipient struct {
 	Status    Status // in a failure report a temporary status means that the time was up
 	// RemoteMTA is the name of the host whose answer Status is; "" if none answered.
 	RemoteMTA string
+	// Cause is a sentence in plain words, where more is known than the status's code tells; "": what the code says.
+	Cause string
+	// Mend tells that the message, or how it was sent, is what was refused: the same again would be too.
+	Mend bool
 	// Action overrides the Action of the report's kind (RFC 3464 2.3.3); a success is "relayed"
 	// unless it says "delivered" or "expanded".
 	Action         string

@@ -109,11 +109,18 @@ func (r *Report) cause(to *ReportRecipient) string {
 	case r.Kind == ReportSuccess:
 		return "The message was handed on to a server that does not report back. " +
 			"It took the message, but no further news will come."
-	case r.Kind == ReportFailure && to.Status.Temporary():
-		return "It was tried again and again until the time allowed was up. " + explain(r.status(to))
-	default:
-		return explain(r.status(to))
 	}
+	cause := to.Cause
+	if cause == "" {
+		cause = explain(r.status(to))
+	}
+	if r.Kind == ReportFailure && to.Status.Temporary() {
+		cause = "It was tried again and again until the time allowed was up. " + cause
+	}
+	if r.Kind == ReportFailure && to.Mend {
+		cause += " The address is not the reason: the same message, sent again in the same way, would be refused again."
+	}
+	return cause
 }
 
 // originalSubject returns the original's subject, decoded, as one short line; "" if there is none.

@@ -68,13 +68,18 @@ func (s Schedule) Validate() error {
 // that of the message; rnd, in [0, 1), is the chance for the jitter. A wait that would end behind
 // the expiry ends at it, so that the last attempt is made just before the message is given up.
 // The wait is never less than a millisecond, also for a schedule without intervals.
-func (s *Schedule) Next(attempts int, age time.Duration, class classify.Class, rnd float64) time.Duration {
+//
+// What the refusal calls for is heeded: RetrySoon shortens the first wait, SlowDown makes any twice as long.
+func (s *Schedule) Next(attempts int, age time.Duration, action classify.Action, rnd float64) time.Duration {
 	var d time.Duration
 	if n := len(s.Intervals); n > 0 {
 		d = s.Intervals[min(max(attempts-1, 0), n-1)]
 	}
-	if class.Action() == classify.RetrySoon && attempts <= 1 && s.GreylistRetry > 0 {
+	switch {
+	case action == classify.RetrySoon && attempts <= 1 && s.GreylistRetry > 0:
 		d = min(d, s.GreylistRetry)
+	case action == classify.SlowDown:
+		d *= 2
 	}
 	d += time.Duration(s.Jitter * (2*rnd - 1) * float64(d))
 	if left := s.Expire - max(age, 0); s.Expire > 0 && left > 0 {

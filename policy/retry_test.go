@@ -16,20 +16,24 @@ func TestScheduleStory(t *testing.T) {
 		what     string
 		attempts int
 		age      time.Duration
-		class    classify.Class
+		action   classify.Action
 		want     time.Duration
 	}{
-		{"after the first attempt", 1, 0, classify.Network, 5 * time.Minute},
-		{"after the second", 2, 5 * time.Minute, classify.Network, 20 * time.Minute},
-		{"the last interval repeats", 7, 5 * time.Hour, classify.Network, time.Hour},
-		{"no attempt counted", 0, 0, classify.Unknown, 5 * time.Minute},
-		{"greylisted at first", 1, 0, classify.Greylisted, time.Minute},
-		{"still greylisted", 2, time.Minute, classify.Greylisted, 20 * time.Minute},
-		{"the last attempt is at the expiry", 9, 9*time.Hour + 30*time.Minute, classify.Network, 30 * time.Minute},
-		{"behind the expiry", 9, 11 * time.Hour, classify.Network, time.Hour},
-		{"the clock was set back", 1, -time.Hour, classify.Network, 5 * time.Minute},
+		{"after the first attempt", 1, 0, classify.FollowCode, 5 * time.Minute},
+		{"after the second", 2, 5 * time.Minute, classify.FollowCode, 20 * time.Minute},
+		{"the last interval repeats", 7, 5 * time.Hour, classify.FollowCode, time.Hour},
+		{"no attempt counted", 0, 0, classify.FollowCode, 5 * time.Minute},
+		{"greylisted at first", 1, 0, classify.RetrySoon, time.Minute},
+		{"still greylisted", 2, time.Minute, classify.RetrySoon, 20 * time.Minute},
+		{"too much at first", 1, 0, classify.SlowDown, 10 * time.Minute},
+		{"too much in the end", 7, 5 * time.Hour, classify.SlowDown, 2 * time.Hour},
+		{"too much just before the expiry", 8, 9 * time.Hour, classify.SlowDown, time.Hour},
+		{"content, for now", 1, 0, classify.MendSending, 5 * time.Minute},
+		{"the last attempt is at the expiry", 9, 9*time.Hour + 30*time.Minute, classify.FollowCode, 30 * time.Minute},
+		{"behind the expiry", 9, 11 * time.Hour, classify.FollowCode, time.Hour},
+		{"the clock was set back", 1, -time.Hour, classify.FollowCode, 5 * time.Minute},
 	} {
-		if got := s.Next(c.attempts, c.age, c.class, 0.9); got != c.want {
+		if got := s.Next(c.attempts, c.age, c.action, 0.9); got != c.want {
 			t.Errorf("%s: wait %v, want %v", c.what, got, c.want)
 		}
 	}
@@ -40,7 +44,7 @@ func TestScheduleStory(t *testing.T) {
 		t.Error("delay warning")
 	}
 	never := Schedule{}
-	if never.Expired(math.MaxInt64) || never.WarnDue(math.MaxInt64, false) || never.Next(1, 0, classify.Unknown, 0) != minDelay {
+	if never.Expired(math.MaxInt64) || never.WarnDue(math.MaxInt64, false) || never.Next(1, 0, classify.FollowCode, 0) != minDelay {
 		t.Error("zero schedule")
 	}
 }
@@ -56,8 +60,8 @@ func TestScheduleBounds(t *testing.T) {
 		}
 		attempts, rnd := rapid.IntRange(-1, 1000).Draw(t, "attempts"), rapid.Float64Range(0, 0.9999).Draw(t, "rnd")
 		age := time.Duration(rapid.Int64Range(-int64(time.Hour), int64(300*time.Hour)).Draw(t, "age"))
-		d := s.Next(attempts, age, classify.Class(rapid.IntRange(0, int(classify.NumClasses)).Draw(t, "class")), rnd)
-		if d < minDelay || d > 48*time.Hour {
+		d := s.Next(attempts, age, classify.Action(rapid.IntRange(0, int(classify.MendSending)+1).Draw(t, "action")), rnd)
+		if d < minDelay || d > 96*time.Hour {
 			t.Fatalf("wait %v", d)
 		}
 		if left := s.Expire - max(age, 0); left > minDelay && d > left {
@@ -69,7 +73,7 @@ func TestScheduleBounds(t *testing.T) {
 func TestScheduleJitter(t *testing.T) {
 	s := Schedule{Intervals: []time.Duration{100 * time.Second}, Jitter: 0.1, Expire: time.Hour}
 	for rnd, want := range map[float64]time.Duration{0: 90 * time.Second, 0.5: 100 * time.Second, 0.75: 105 * time.Second} {
-		if got := s.Next(1, 0, classify.Unknown, rnd); got != want {
+		if got := s.Next(1, 0, classify.FollowCode, rnd); got != want {
 			t.Errorf("rnd %v: %v, want %v", rnd, got, want)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/policy/classify"
 	"github.com/posthaste-mta/posthaste/queue"
 )
 
@@ -25,7 +26,7 @@ type BounceConfig struct {
 // addReports adds the reports that an attempt's results call for: for bounced and expired recipients a
 // failure, for deferred ones once a warning, for delivered ones a confirmation when it was asked for and the
 // next hop does not give one (RFC 3461 5.2). They are stored in the same batch as the results.
-func (r *Relay) addReports(p *Policy, schedule *policy.Schedule, a *attempt, o *outcome, now time.Time) {
+func (r *Relay) addReports(p *Policy, schedule *policy.Schedule, a *attempt, o *outcome, verdicts []classify.Verdict, now time.Time) {
 	env := a.lease.Envelope
 	if env.Sender == "" {
 		return // a report about a report would loop (RFC 5321 6.1)
@@ -40,6 +41,10 @@ func (r *Relay) addReports(p *Policy, schedule *policy.Schedule, a *attempt, o *
 		if a.statuses[i].Remote {
 			told.RemoteMTA = a.facts.host
 		}
+		if verdicts[i].ByWords() {
+			told.Cause = verdicts[i].Class.Cause()
+		}
+		told.Mend = verdicts[i].Action == classify.MendSending
 		switch o.settlement.Results[i] {
 		case message.Bounced, message.Expired:
 			if rcpt.Notify.WantsFailure() {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy/classify"
 	"github.com/posthaste-mta/posthaste/queue"
 )
 
@@ -146,7 +147,8 @@ func (r *Relay) endLease(lease *queue.Lease, f queue.Filter, result message.Resu
 		})
 	}
 	if result == message.Bounced {
-		r.addReports(p, p.Retry.For(lease.Domain), a, &o, now)
+		none := make([]classify.Verdict, len(a.statuses)) // no host has said this
+		r.addReports(p, p.Retry.For(lease.Domain), a, &o, none, now)
 	}
 	return o, ended
 }

@@ -74,14 +74,14 @@ func (r *Relay) decide(a *attempt) outcome {
 		Statuses:    a.statuses,
 		DelayWarned: a.lease.DelayWarned,
 	}}
-	classes := make([]classify.Class, 0, 100)
+	verdicts := make([]classify.Verdict, 0, 100)
 	wait, asBefore := time.Duration(-1), false
 	for i, status := range a.statuses {
-		class := classify.Unknown
+		var verdict classify.Verdict
 		if !status.Positive() {
-			class = r.cfg.Classes.Classify(status).Class
+			verdict = p.Classes.Classify(status)
 		}
-		classes = append(classes, class)
+		verdicts = append(verdicts, verdict)
 		switch {
 		case status.Code == 0: // given back
 			asBefore = true
@@ -94,7 +94,7 @@ func (r *Relay) decide(a *attempt) outcome {
 			o.settlement.Results[i] = message.Expired
 		default:
 			o.settlement.Results[i] = message.Deferred
-			if next := schedule.Next(attempts, age, class, rand.Float64()); wait < 0 || next < wait {
+			if next := schedule.Next(attempts, age, verdict.Action, rand.Float64()); wait < 0 || next < wait {
 				wait = next
 			}
 		}
@@ -108,13 +108,13 @@ func (r *Relay) decide(a *attempt) outcome {
 		o.settlement.NextDue = now.Add(wait)
 	}
 	o.settlement.Attempted = !asBefore
-	r.addReports(p, schedule, a, &o, now)
-	r.addEvents(p, a, &o, classes, attempts)
+	r.addReports(p, schedule, a, &o, verdicts, now)
+	r.addEvents(p, a, &o, verdicts, attempts)
 	return o
 }
 
 // addEvents tells what became of each recipient.
-func (r *Relay) addEvents(p *Policy, a *attempt, o *outcome, classes []classify.Class, attempts int) {
+func (r *Relay) addEvents(p *Policy, a *attempt, o *outcome, verdicts []classify.Verdict, attempts int) {
 	env, f := a.lease.Envelope, a.facts
 	now := time.Now()
 	delays := Delays{
@@ -150,7 +150,7 @@ func (r *Relay) addEvents(p *Policy, a *attempt, o *outcome, classes []classify.
 			e.NextDue = o.settlement.NextDue
 		}
 		if result != message.Delivered {
-			e.Classification = classes[i].String()
+			e.Classification = verdicts[i].Class.String()
 		}
 		o.events = append(o.events, e)
 	}

@@ -65,8 +65,6 @@ type Config struct {
 	Dial     Dialer      // nil: TCP from the source's address
 	TLS      *tls.Config // the base of the client side's settings; nil: Go's defaults
 	Client   smtp.ClientConfig
-	// Classes says what refusals are about; without one all are Unknown.
-	Classes *classify.Table
 	// MaxConnections bounds the open connections over all lanes; default 2,000.
 	MaxConnections int
 	// Memory bounds the content in delivery, in bytes; default DefaultMemory. Mail for which there is none waits.
@@ -84,6 +82,8 @@ type Policy struct {
 	Shaping *policy.Shaping
 	Pools   policy.Pools // the sources that mail leaves from
 	Bounce  BounceConfig
+	// Classes says what refusals are about, and what that calls for; nil: all are Unknown.
+	Classes *classify.Table
 	Auth    *auth.Authenticator // who may log in; nil: nobody
 	Limits  *limit.Limiter      // how much clients may ask for; nil: as much as they like
 	Harvest *limit.Harvest      // delays who guesses at addresses; nil: nobody

@@ -155,7 +155,7 @@ func (s *story) start() {
 	}
 	go s.sub.follow(s.events.Subscribe(0))
 	s.relay = New(Config{
-		Hostname: "relay.test", Queue: s.queue, Router: s, Events: s.events, Dial: s.dial, Classes: classes(s.t),
+		Hostname: "relay.test", Queue: s.queue, Router: s, Events: s.events, Dial: s.dial,
 		Client: smtp.ClientConfig{SkipQuitReply: true},
 	}, s.shaped())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -303,6 +303,9 @@ func (s *story) shaped() Policy {
 		s.t.Fatal(err)
 	}
 	s.policy.Shaping = shaping
+	if s.policy.Classes == nil {
+		s.policy.Classes = classes(s.t)
+	}
 	return s.policy
 }
 

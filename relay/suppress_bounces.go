@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy/classify"
 	"github.com/posthaste-mta/posthaste/policy/suppress"
 )
 
@@ -64,12 +65,13 @@ func (b *bounceNotes) close() {
 
 // add takes in outcomes that are recorded. It does not wait.
 func (b *bounceNotes) add(events []Event) {
-	if b.relay.policy.Load().Suppression == nil {
+	p := b.relay.policy.Load()
+	if p.Suppression == nil {
 		return
 	}
 	for i := range events {
 		e := &events[i]
-		if e.Type != EventBounced || !suppress.Counts(e.Classification) {
+		if e.Type != EventBounced || p.Classes.Action(classify.Of(e.Classification)) != classify.CountBounce {
 			continue
 		}
 		note := hardBounce{e.Tenant, e.Recipient, e.Classification, suppress.Evidence{Event: e.ID.String(), Remote: e.Status.String()}}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/policy/classify"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/resolver"
 	"github.com/posthaste-mta/posthaste/smtp"
@@ -66,6 +67,7 @@ type world struct {
 	end    context.CancelFunc
 	ended  chan error
 
+	classes *classify.Table
 	domains []string
 	sites   map[string]string // by domain
 	routes  map[string][]resolver.Host
@@ -110,6 +112,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		open: map[string]int{}, taken: map[string]int{}, doubted: map[string]int{}, reports: map[string]int{},
 		accepted: map[string]bool{}, ends: map[string][]Event{},
 	}
+	w.classes = classes(t)
 	w.process = 1 + w.intn(12)
 	w.memory = []int64{0, 1 << 10, 5 << 10, 20 << 10}[w.intn(4)]
 	for site := range 1 + w.intn(6) {
@@ -180,6 +183,7 @@ func (w *world) policy() Policy {
 	return Policy{
 		Access:  policy.Access{RelayNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		Shaping: shaping,
+		Classes: w.classes,
 		Retry: policy.Schedules{Default: policy.Schedule{
 			Intervals: []time.Duration{time.Minute, 10 * time.Minute, 30 * time.Minute}, Jitter: 0.2,
 			Expire: worldExpire, DelayWarning: time.Hour,
@@ -200,7 +204,7 @@ func (w *world) start() {
 	go w.follow(w.events.Subscribe(100_000))
 	w.relay = New(Config{
 		Hostname: "relay.test", Queue: w.queue, Router: w, Events: w.events, MaxConnections: w.process,
-		Memory: w.memory, MaxResolving: 1 + w.intn(10), Classes: classes(w.t),
+		Memory: w.memory, MaxResolving: 1 + w.intn(10),
 		Dial: func(_ context.Context, _ policy.Source, addr netip.AddrPort) (net.Conn, error) {
 			return w.dial(addr)
 		},

@@ -42,6 +42,7 @@ type Config struct {
 	Sources  []Source          `toml:"source"`
 	Pools    []Pool            `toml:"pool"`
 	Retry    Retry             `toml:"retry"`
+	Classify Classify          `toml:"classify"`
 	Bounce   Bounce            `toml:"bounce"`
 	Events   Events            `toml:"events"`
 	HTTP     HTTP              `toml:"http"`

@@ -32,6 +32,7 @@ func checkConfig(cfg *Config, pos *Positions) ConfigErrors {
 	c.destinations()
 	c.sources()
 	c.retries()
+	c.classify()
 	c.queueAndDNS()
 	c.inbound()
 	c.greylist()

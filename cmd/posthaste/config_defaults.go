@@ -55,6 +55,7 @@ func DefaultConfig() *Config {
 			DelayWarning:  Duration{4 * time.Hour},
 			GreylistRetry: Duration{90 * time.Second},
 		},
+		Classify: defaultClassify(),
 		Bounce:   Bounce{ReturnSize: 64 << 10, StormLimit: 100},
 		Events:   defaultEvents(),
 		HTTP:     HTTP{Address: "127.0.0.1:8025"},

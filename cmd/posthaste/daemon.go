@@ -14,7 +14,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/posthaste-mta/posthaste/policy/auth"
-	"github.com/posthaste-mta/posthaste/policy/classify"
 	"github.com/posthaste-mta/posthaste/policy/store"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/relay"
@@ -110,14 +109,9 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 	if err := d.screens.apply(cfg, &policy); err != nil {
 		return d, err
 	}
-	classes, err := classify.Builtin()
-	if err != nil {
-		return d, err
-	}
 	d.relay = relay.New(relay.Config{
 		Hostname: cfg.Hostname, Queue: d.queue, Router: d.resolver, Events: d.events,
 		Log: log.Named("relay"), MaxConnections: cfg.Delivery.MaxConnections, Memory: int64(cfg.Delivery.Memory),
-		Classes: classes,
 	}, policy)
 	if d.certificates, err = openCertificates(cfg, log); err != nil {
 		return d, err

@@ -45,7 +45,7 @@ func (c *resolveCmd) withoutDaemon(p process) error {
 	if err != nil {
 		return withCode(exitUsage, fmt.Errorf("%s is no domain: %s", printable(c.Domain), strings.TrimPrefix(err.Error(), message.ErrBadAddress.Error()+": ")))
 	}
-	cfg, err := c.config()
+	cfg, err := configOrDefault(c.Config)
 	if err != nil {
 		return err
 	}
@@ -58,9 +58,8 @@ func (c *resolveCmd) withoutDaemon(p process) error {
 	return err
 }
 
-// config returns the configuration, or the defaults when none was named and none is in its place.
-func (c *resolveCmd) config() (*Config, error) {
-	file := c.Config
+// configOrDefault returns the configuration of a file, or the defaults when none was named and none is in its place.
+func configOrDefault(file string) (*Config, error) {
 	if file == "" {
 		if !exists(defaultConfigFile) {
 			cfg := DefaultConfig()

@@ -150,12 +150,17 @@ func relayPolicy(cfg *Config) (relay.Policy, error) {
 	if err != nil {
 		return relay.Policy{}, fmt.Errorf("relay.recipients: %w", err)
 	}
+	classes, err := cfg.Classify.table()
+	if err != nil {
+		return relay.Policy{}, fmt.Errorf("classify.file: %w", err)
+	}
 	return relay.Policy{
 		Access: policy.Access{
 			RelayNetworks: prefixes(cfg.Relay.Networks), RelayDomains: policy.NewDomainSet(cfg.Relay.Domains...),
 			Recipients: recipients,
 		},
 		Retry:   schedulesOf(cfg),
+		Classes: classes,
 		Shaping: shaping,
 		Pools:   poolsOf(cfg),
 		Bounce: relay.BounceConfig{

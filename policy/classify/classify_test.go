@@ -104,6 +104,45 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// An operator changes what a class calls for, but what is not about the recipient never counts against one.
+func TestActions(t *testing.T) {
+	table, err := New(builtinFiles(t)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := table.With(map[Class]Action{FullMailbox: CountBounce, Unknown: SlowDown, Network: RetrySoon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := message.Status{Code: 552, Enhanced: message.EnhancedCode{5, 2, 2}, Text: "mailbox full", Remote: true}
+	if got, before := own.Classify(full), table.Classify(full); got.Action != CountBounce || before.Action != FollowCode {
+		t.Errorf("a full mailbox: %s, %s before", got.Action, before.Action)
+	}
+	if got := own.Classify(message.Status{Code: 450, Text: "xyzzy", Remote: true}); got.Action != SlowDown || got.Rule != nil {
+		t.Errorf("unknown words: %+v", got)
+	}
+	if own.Action(Network) != RetrySoon || own.Action(Greylisted) != RetrySoon || (*Table)(nil).Action(Network) != FollowCode {
+		t.Error("actions")
+	}
+	for c := range NumClasses {
+		if _, err := table.With(map[Class]Action{c: CountBounce}); (err == nil) != c.AboutRecipient() {
+			t.Errorf("%s counts as a bounce: %v", c, err)
+		}
+		if c.Action() == CountBounce && !c.AboutRecipient() {
+			t.Errorf("%s counts as a bounce by itself", c)
+		}
+	}
+	for a := range numActions {
+		var back Action
+		if err := back.UnmarshalText([]byte(a.String())); err != nil || back != a {
+			t.Errorf("action %s: %v", a, err)
+		}
+	}
+	if Of("greylisted") != Greylisted || Of("what") != Unknown {
+		t.Error("names")
+	}
+}
+
 // An operator's file comes first; a mistake in it is told with its place.
 func TestFiles(t *testing.T) {
 	own := File{"own.txt", "greylisted 450 x.1.x \"user unknown\"\n  > 450 4.1.1 User unknown for now\n"}

@@ -8,10 +8,12 @@ import (
 	"github.com/posthaste-mta/posthaste/message"
 )
 
-// Table is all rules, in the order in which they decide. It does not change and is safe for concurrent
-// use. The nil Table is that of Builtin.
+// Table is all rules, in the order in which they decide, and what each class calls for. It does not change and is
+// safe for concurrent use. The nil Table knows no rule.
 type Table struct {
 	rules []*Rule
+	// actions are by class.
+	actions [NumClasses]Action
 	// withWords has rules by the number of the first of their phrases, wordless those without; both in order.
 	withWords [][]uint16
 	wordless  []uint16
@@ -21,14 +23,22 @@ type Table struct {
 // Verdict is what a table says of a reply.
 type Verdict struct {
 	Class Class
+	// Action is what the table has the class call for.
+	Action Action
 	// Rule is the one that decided; nil if none knows the reply.
 	Rule *Rule
 }
+
+// ByWords tells that the reply's words decided, which say more than its codes.
+func (v Verdict) ByWords() bool { return v.Rule != nil && len(v.Rule.words) > 0 }
 
 // New makes a table of files: the first rule that fits a reply decides. Each rule must decide its own
 // examples, unless one of an earlier file does. Errors name file and line.
 func New(files ...File) (*Table, error) {
 	t := &Table{}
+	for c := range t.actions {
+		t.actions[c] = Class(c).Action()
+	}
 	for _, f := range files {
 		rules, err := f.parse()
 		if err != nil {
@@ -40,6 +50,26 @@ func New(files ...File) (*Table, error) {
 		return nil, err
 	}
 	return t, t.check()
+}
+
+// With returns a table of the same rules in which these classes call for other actions.
+func (t *Table) With(actions map[Class]Action) (*Table, error) {
+	other := *t
+	for c, a := range actions {
+		if a == CountBounce && !c.AboutRecipient() {
+			return nil, fmt.Errorf("class %s cannot have the action %s: it does not speak of the recipient", c, a)
+		}
+		other.actions[c] = a
+	}
+	return &other, nil
+}
+
+// Action returns what the class calls for.
+func (t *Table) Action(c Class) Action {
+	if t == nil || c >= NumClasses {
+		return c.Action()
+	}
+	return t.actions[c]
 }
 
 func (t *Table) index() error {
@@ -116,9 +146,10 @@ func (t *Table) Classify(s message.Status) Verdict {
 		}
 	}
 	if best == len(t.rules) {
-		return Verdict{}
+		return Verdict{Action: t.actions[Unknown]}
 	}
-	return Verdict{t.rules[best].Class, t.rules[best]}
+	class := t.rules[best].Class
+	return Verdict{class, t.actions[class], t.rules[best]}
 }
 
 // byWords returns the first rule with words that fits, or the number of rules.

@@ -56,13 +56,10 @@ func (l *List) SetRule(r Rule) error {
 }
 
 // countedClasses are the classes of refusals, by the names that events use, that say something about
-// the recipient. All others (policy, reputation, content, a full mailbox, the network, unknown ones)
-// are about the message, the sender or the day, and must never cost an address its mail.
-var countedClasses = map[string]bool{"bad-mailbox": true, "bad-domain": true}
-
-// Counts tells whether a permanent refusal of this class says something about the recipient; Note passes over all
-// others.
-func Counts(class string) bool { return countedClasses[class] }
+// the recipient. All others (policy, reputation, content, the network, unknown ones)
+// are about the message, the sender or the day, and must never cost an address its mail. Which of these count is
+// for the table of classes to say.
+var countedClasses = map[string]bool{"bad-mailbox": true, "bad-domain": true, "full-mailbox": true}
 
 // Note takes in that mail of a tenant to an address has bounced, with the class of the refusal by the
 // name that events use. Only permanent refusals may be noted. It tells whether the address has

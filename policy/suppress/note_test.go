@@ -67,7 +67,7 @@ func TestOldBouncesCountNoMore(t *testing.T) {
 
 func TestOtherClassesNeverEnter(t *testing.T) {
 	l := openTest(t, vfs.NewMem(), Options{Rule: Rule{Bounces: 1, Within: time.Hour}})
-	for _, class := range []string{"unknown", "full-mailbox", "greylisted", "rate-or-reputation", "content",
+	for _, class := range []string{"unknown", "greylisted", "rate-or-reputation", "content",
 		"policy-or-auth", "protocol", "network", "", "Bad-Mailbox"} {
 		if note(t, l, "anna@example.com", class, "") {
 			t.Errorf("%q entered", class)
