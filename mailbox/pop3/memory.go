@@ -1,0 +1,39 @@
+package pop3
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// DefaultMemory is the Memory of a server that was given none, in bytes.
+const DefaultMemory = 128 << 20
+
+// memoryPatience bounds the wait of a message for memory that others use.
+const memoryPatience = 30 * time.Second
+
+// Memory bounds the content of messages that are being sent, over all connections of the servers that
+// share it. It is safe for concurrent use.
+type Memory struct {
+	limit int64
+	sem   *semaphore.Weighted
+}
+
+// NewMemory returns a Memory of limit bytes. A message larger than that is sent when no other is.
+func NewMemory(limit int64) *Memory {
+	limit = max(limit, 1)
+	return &Memory{limit: limit, sem: semaphore.NewWeighted(limit)}
+}
+
+// take waits for size bytes, in the order of asking. It reports false if there are none in time; else free
+// must be called.
+func (m *Memory) take(ctx context.Context, size int64) (free func(), ok bool) {
+	size = min(max(size, 0), m.limit)
+	ctx, cancel := context.WithTimeout(ctx, memoryPatience)
+	defer cancel()
+	if m.sem.Acquire(ctx, size) != nil {
+		return nil, false
+	}
+	return func() { m.sem.Release(size) }, true
+}
