@@ -15,6 +15,8 @@ import (
 type ClientConfig struct {
 	// Hostname is what EHLO says.
 	Hostname string
+	// LMTP is spoken instead of SMTP (RFC 2033): LHLO for EHLO, and a reply to the end of the data for each recipient.
+	LMTP     bool
 	Timeouts Timeouts
 	// MaxReplyLines and MaxReplyBytes bound one reply of the peer; 0 means 128 and 16 KiB.
 	MaxReplyLines, MaxReplyBytes int

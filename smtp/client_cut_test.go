@@ -14,7 +14,8 @@ import (
 )
 
 // clientManners is a script in which an address's local part says what happens to it: r550 is
-// refused at RCPT, m451 as the sender at MAIL, d452 at DATA or BDAT, t554 at the end of the data.
+// refused at RCPT, m451 as the sender at MAIL, d452 at DATA or BDAT, t554 at the end of the data, and f554 in LMTP, where
+// that is said to each recipient.
 const clientManners = `
 MAIL m451 -> 451 4.7.1 m451
 MAIL m550 -> 550 5.7.1 m550
@@ -25,11 +26,16 @@ BDAT d452 -> 452 4.3.1 d452
 DATA x354 -> 354 go, whoever it is for
 DOT  t451 -> 451 4.3.0 t451
 DOT  t554 -> 554 5.7.1 t554
+DOT  f452 -> 452 4.2.2 f452
+DOT  f554 -> 554 5.7.1 f554
 `
 
 var (
 	clientSenders    = []string{"a", "a", "a", "m451", "m550", "d452", "t451", "t554", "x354"}
 	clientRecipients = []string{"ok", "ok", "ok", "r450", "r550"}
+
+	lmtpSenders    = []string{"a", "a", "a", "m451", "m550"}
+	lmtpRecipients = []string{"ok", "ok", "ok", "r450", "r550", "f452", "f554"}
 )
 
 // clientScene is a peer's offers and what it is sent.
@@ -56,8 +62,8 @@ func clientExpected(tx *Transaction, recipient string) int {
 	recipient, _, _ = strings.Cut(recipient, "@")
 	code := 250
 	fmt.Sscanf(strings.TrimLeft(sender, "dt"), "%d", &code)
-	if n := 0; strings.HasPrefix(recipient, "r") {
-		fmt.Sscanf(recipient, "r%d", &n)
+	if n := 0; strings.HasPrefix(recipient, "r") || strings.HasPrefix(recipient, "f") {
+		fmt.Sscanf(recipient[1:], "%d", &n)
 		code = n
 	}
 	if strings.HasPrefix(sender, "m") {
@@ -69,7 +75,7 @@ func clientExpected(tx *Transaction, recipient string) int {
 // run plays the scene over a connection with faults, checks what must hold whatever the faults, and
 // returns how far the dialogue went in bytes.
 func (s *clientScene) run(t rapid.TB, faults smtptest.Faults) (read, written int64) {
-	peer, err := smtptest.New("EHLO -> " + s.offers + clientManners)
+	peer, err := smtptest.New("EHLO -> " + s.offers + "\nLHLO -> " + s.offers + clientManners)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,13 +144,36 @@ func TestClientCutEverywhere(t *testing.T) {
 			s.add("t554", []string{"ok", "r550"}, strings.Repeat("long\r\n", 12))
 			s.add("d452", []string{"ok"}, "five\r\n")
 			s.add("a", []string{"ok", "ok"}, "six\r\n")
-			read, written := s.run(t, smtptest.Faults{})
-			for n := range read + 1 {
-				s.run(t, smtptest.Faults{ReadCut: cutAt(n)})
-			}
-			for n := range written + 1 {
-				s.run(t, smtptest.Faults{WriteCut: cutAt(n)})
-			}
+			s.cutEverywhere(t)
+		})
+	}
+}
+
+func (s *clientScene) cutEverywhere(t *testing.T) {
+	read, written := s.run(t, smtptest.Faults{})
+	for n := range read + 1 {
+		s.run(t, smtptest.Faults{ReadCut: cutAt(n)})
+	}
+	for n := range written + 1 {
+		s.run(t, smtptest.Faults{WriteCut: cutAt(n)})
+	}
+}
+
+// TestClientLMTPCutEverywhere does so where each recipient has a reply of its own.
+func TestClientLMTPCutEverywhere(t *testing.T) {
+	for name, offers := range map[string]string{"lock-step": "250 SIZE", "pipelining": "250 PIPELINING",
+		"chunking": "250-PIPELINING|250 CHUNKING", "chunking lock-step": "250 CHUNKING"} {
+		t.Run(name, func(t *testing.T) {
+			s := &clientScene{offers: offers, cfg: ClientConfig{
+				Hostname: "c.test", LMTP: true, Window: 3, ChunkMax: 60, Buffers: NewClientBuffers(),
+			}}
+			s.add("a", []string{"ok", "r550", "f452", "ok"}, "one\r\n.\r\n")
+			s.add("m451", []string{"ok", "ok"}, "two\r\n")
+			s.add("a", []string{"r450"}, "three\r\n")
+			s.add("a", []string{"f554", "r550", "ok"}, strings.Repeat("long\r\n", 12))
+			s.add("a", []string{"f554", "f452"}, "five\r\n")
+			s.add("a", []string{"ok"}, "six\r\n")
+			s.cutEverywhere(t)
 		})
 	}
 }
@@ -164,9 +193,13 @@ func TestClientRandomScenes(t *testing.T) {
 			cfg: ClientConfig{Hostname: "c.test", Window: rapid.IntRange(1, 5).Draw(t, "window"),
 				ChunkMax: rapid.IntRange(1, 60).Draw(t, "chunkmax")},
 		}
+		senders, recipients := clientSenders, clientRecipients
+		if s.cfg.LMTP = rapid.Bool().Draw(t, "lmtp"); s.cfg.LMTP {
+			senders, recipients = lmtpSenders, lmtpRecipients
+		}
 		for range rapid.IntRange(1, 6).Draw(t, "messages") {
-			s.add(rapid.SampledFrom(clientSenders).Draw(t, "sender"),
-				rapid.SliceOfN(rapid.SampledFrom(clientRecipients), 1, 4).Draw(t, "recipients"),
+			s.add(rapid.SampledFrom(senders).Draw(t, "sender"),
+				rapid.SliceOfN(rapid.SampledFrom(recipients), 1, 4).Draw(t, "recipients"),
 				rapid.StringMatching(`((\.|\.\.|ab|.x)\r\n){0,20}`).Draw(t, "content"))
 		}
 		odd := smtptest.Faults{Odd: rapid.IntRange(0, 40).Draw(t, "odd"), Seed: rapid.Uint64().Draw(t, "seed")}
@@ -187,15 +220,17 @@ func TestClientRandomScenes(t *testing.T) {
 // TestClientManyRecipients: more recipients than may be unanswered at once, refused and taken in turns.
 func TestClientManyRecipients(t *testing.T) {
 	for _, offers := range []string{"250 SIZE", "250 PIPELINING", "250-PIPELINING|250 CHUNKING"} {
-		s := &clientScene{offers: offers, cfg: ClientConfig{Hostname: "c.test"}}
-		var rcpts []string
-		for i := range 1005 {
-			rcpts = append(rcpts, clientRecipients[i%len(clientRecipients)])
+		for _, names := range [][]string{clientRecipients, lmtpRecipients} {
+			s := &clientScene{offers: offers, cfg: ClientConfig{Hostname: "c.test", LMTP: len(names) == len(lmtpRecipients)}}
+			var rcpts []string
+			for i := range 1005 {
+				rcpts = append(rcpts, names[i%len(names)])
+			}
+			s.add("a", rcpts, "one\r\n")
+			s.add("m550", rcpts, "two\r\n")
+			s.add("a", rcpts[3:5], "three\r\n")
+			s.add("a", rcpts, "four\r\n")
+			s.run(t, smtptest.Faults{})
 		}
-		s.add("a", rcpts, "one\r\n")
-		s.add("m550", rcpts, "two\r\n")
-		s.add("a", rcpts[3:5], "three\r\n")
-		s.add("a", rcpts, "four\r\n")
-		s.run(t, smtptest.Faults{})
 	}
 }

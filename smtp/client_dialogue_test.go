@@ -158,6 +158,8 @@ func clientParseMail(t *testing.T, mail string, cfg *ClientConfig) (txs []*Trans
 				e.RequireTLS = true
 			case "envid":
 				e.EnvelopeID, e.Return = value, message.ReturnHeaders
+			case "lmtp":
+				cfg.LMTP = true
 			case "nopipelining":
 				cfg.DisablePipelining = true
 			case "window":

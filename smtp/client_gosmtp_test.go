@@ -64,10 +64,11 @@ func (s *clientForeignSession) Data(r io.Reader) error {
 }
 
 // startForeign runs go-smtp's server on the loopback until the test ends.
-func startForeign(t testing.TB) (*clientForeign, string) {
+func startForeign(t testing.TB, lmtp bool) (*clientForeign, string) {
 	t.Helper()
 	backend := &clientForeign{}
 	server := gosmtp.NewServer(backend)
+	server.LMTP = lmtp
 	server.Domain = "foreign.test"
 	server.EnableSMTPUTF8, server.EnableDSN = true, true
 	server.MaxMessageBytes = 1 << 20
@@ -86,9 +87,10 @@ func TestClientForeignServer(t *testing.T) {
 	for name, cfg := range map[string]ClientConfig{
 		"chunking": {}, "window of one": {Window: 1}, "data": {DisableChunking: true}, "lock-step": {DisablePipelining: true},
 		"lock-step data": {DisablePipelining: true, DisableChunking: true}, "mixed": {ChunkMax: 100},
+		"LMTP": {LMTP: true}, "LMTP data": {LMTP: true, DisableChunking: true}, "LMTP lock-step": {LMTP: true, DisablePipelining: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			backend, addr := startForeign(t)
+			backend, addr := startForeign(t, cfg.LMTP)
 			conn, err := net.Dial("tcp", addr)
 			if err != nil {
 				t.Fatal(err)
@@ -143,7 +145,7 @@ func checkForeign(t *testing.T, backend *clientForeign, txs []*Transaction) {
 // TestClientForeignChunkRefused: this server keeps the transaction of a refused chunk open. Neither its
 // sender nor its content get into the messages behind it.
 func TestClientForeignChunkRefused(t *testing.T) {
-	backend, addr := startForeign(t)
+	backend, addr := startForeign(t, false)
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)

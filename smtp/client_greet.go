@@ -33,6 +33,9 @@ func (c *Client) Greet(ctx context.Context) error {
 
 // hello says EHLO, falls back to HELO on a 5xx (RFC 5321 3.2), and notes what is offered.
 func (c *Client) hello() error {
+	if c.cfg.LMTP {
+		return c.helloLMTP()
+	}
 	rep, err := c.command(PhaseEHLO, "EHLO "+c.cfg.Hostname+"\r\n")
 	if err != nil {
 		return err
@@ -54,10 +57,15 @@ func (c *Client) hello() error {
 	default:
 		return c.die(PhaseEHLO, fmt.Errorf("%w: EHLO answered with %d", ErrProtocol, rep.code))
 	}
+	c.offered(ext)
+	return nil
+}
+
+// offered notes what the peer offers.
+func (c *Client) offered(ext Extensions) {
 	ext.RequireTLS = ext.RequireTLS && c.secure // nobody's to offer in the clear (RFC 8689 2)
 	ext.Greeting = c.ext.Greeting
 	c.ext, c.greeted = ext, true
-	return nil
 }
 
 // StartTLS does STARTTLS, the handshake and EHLO again. If the peer refused STARTTLS the error

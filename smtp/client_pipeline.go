@@ -245,6 +245,9 @@ func (c *Client) wroteEnd(s *clientSlot) {
 		s.end = c.w.end()
 	}
 	c.expect(s, PhaseFinal)
+	if c.cfg.LMTP {
+		c.expectFinals(s)
+	}
 	c.pipeline.ended = true
 	s.step = stepWritten
 }

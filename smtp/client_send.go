@@ -3,6 +3,7 @@ package smtp
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/posthaste-mta/posthaste/message"
 )
@@ -52,6 +53,9 @@ func (c *Client) finish(s *clientSlot) Result {
 		c.die(PhaseWrite, c.reason(c.w.err))
 	}
 	res := Result{Recipients: s.status, Err: c.err, Sent: c.w.wrote >= s.end, Trace: s.trace}
+	if c.cfg.LMTP {
+		res.Taken = slices.Clone(s.taken)
+	}
 	c.pipeline.removeFirst()
 	if len(c.pipeline.slots) == 0 {
 		c.w.release()
@@ -113,7 +117,11 @@ func (c *Client) apply(s *clientSlot, p Phase, rep reply) {
 	case PhaseData:
 		c.applyData(s, rep)
 	case PhaseFinal:
-		c.applyFinal(s, rep)
+		if c.cfg.LMTP {
+			c.applyFinals(s, rep)
+		} else {
+			c.applyFinal(s, rep)
+		}
 	}
 	if rep.code == 421 { // "closing transmission channel", in answer to anything (RFC 5321 3.8)
 		c.die(p, rep.status())
@@ -171,25 +179,37 @@ func (c *Client) applyData(s *clientSlot, rep reply) {
 		c.die(PhaseData, fmt.Errorf("%w: MAIL was refused, yet DATA is granted", ErrProtocol))
 		return
 	}
+	if c.cfg.LMTP && s.accepted == 0 { // it must not (RFC 2033 4.2), and nobody knows how many replies would follow
+		c.die(PhaseData, fmt.Errorf("%w: DATA is granted without a recipient", ErrProtocol))
+		return
+	}
 	s.granted = true
 }
 
 func (c *Client) applyFinal(s *clientSlot, rep reply) {
 	st := rep.status()
 	s.trace.Final, s.trace.FinalAt = st, s.since(c.now)
-	if st.Positive() && s.accepted > 0 && c.w.wrote < s.end {
-		c.die(PhaseFinal, fmt.Errorf("%w: end of data answered before it was sent", ErrProtocol))
-		return
-	}
-	if s.chunked && s.accepted > 0 && !s.refused && (rep.code == 500 || rep.code == 502) {
-		s.end = notSent
-		c.die(PhaseFinal, ErrChunking)
+	if !c.credible(s, st) {
 		return
 	}
 	s.conclude(st)
 	if st.Positive() && s == c.pipeline.newest() {
 		c.pipeline.open = false
 	}
+}
+
+// credible closes the connection over a reply to the end of the data that cannot be one.
+func (c *Client) credible(s *clientSlot, st message.Status) bool {
+	if st.Positive() && s.accepted > 0 && c.w.wrote < s.end {
+		c.die(PhaseFinal, fmt.Errorf("%w: end of data answered before it was sent", ErrProtocol))
+		return false
+	}
+	if s.chunked && s.accepted > 0 && !s.refused && (st.Code == 500 || st.Code == 502) {
+		s.end = notSent
+		c.die(PhaseFinal, ErrChunking)
+		return false
+	}
+	return true
 }
 
 // unasked deals with bytes that arrived although nothing was asked: a peer's goodbye, or a reply

@@ -38,6 +38,7 @@ type clientSlot struct {
 	refused  bool // MAIL was
 	accepted int  // recipients taken
 	granted  bool // DATA was answered with 354
+	final    int  // in LMTP, where to look for the recipient of the next reply to the end of the data
 	trace    Trace
 }
 

@@ -31,6 +31,9 @@ type Result struct {
 	// Sent tells that the end of the data was handed to the kernel. With Code 0 the recipient is
 	// then in doubt: the peer may have taken the message.
 	Sent bool
+	// Taken tells in LMTP which of Recipients the peer took at RCPT: the status of each of those is the reply to the end
+	// of the data. In SMTP it is nil, as there is one such reply, which Trace has.
+	Taken []bool
 	// Trace is the dialogue's outline.
 	Trace Trace
 }
@@ -40,7 +43,7 @@ type Result struct {
 type Trace struct {
 	Start time.Time // when MAIL was written
 	// Mail and Final are the replies to MAIL and to the end of the data, Rcpt the first
-	// positive one to RCPT, Data that to DATA (absent with BDAT).
+	// positive one to RCPT, Data that to DATA (absent with BDAT). In LMTP Final is the first negative one, if any is.
 	Mail, Rcpt, Data, Final message.Status
 	// MailAt, RcptAt (the last), DataAt and FinalAt tell when the reply was read, SentAt when the
 	// end of the data was written.

@@ -12,14 +12,14 @@ import (
 //
 //	rule    = trigger "->" action *( "then" action )
 //	trigger = word [ about ] [ "once" | "twice" | number "times" ]
-//	word    = "greeting" | "EHLO" | "MAIL" | "RCPT" | "DATA" | "DOT" | "BDAT" | any other command
+//	word    = "greeting" | "EHLO" | "LHLO" | "MAIL" | "RCPT" | "DATA" | "DOT" | "BDAT" | any other command
 //
 // about restricts MAIL and RCPT to an address, and DATA, DOT and BDAT to transactions with that
-// sender or recipient: the whole of it, or its local part. For other commands it is the argument.
+// sender or recipient: the whole of it, or its local part. After LHLO, DOT is asked for each recipient. For other commands it is the argument.
 // A rule with "once" and so on fits that often, over all connections. "#" starts a comment.
 //
 //	action  = code text     a reply; "|" divides its lines, each with its code: 250-a|250 b
-//	                        (for EHLO the lines are keywords: the server's name goes before them)
+//	                        (for EHLO and LHLO the lines are keywords: the server's name goes before them)
 //	        | raw "…"       these bytes, a Go string
 //	        | silence       no reply
 //	        | take          record the message although no positive reply is given

@@ -26,6 +26,7 @@ type session struct {
 
 	said    string // the last reply
 	helo    string
+	lmtp    bool // LHLO was said: each recipient has a reply to the end of the data
 	open    bool // MAIL was accepted
 	message Message
 }
@@ -69,6 +70,10 @@ func (s *session) end() {
 func (s *session) command(line string) error {
 	word, arg, _ := strings.Cut(line, " ")
 	switch word = strings.ToUpper(word); word {
+	case "LHLO":
+		s.helo, s.lmtp = arg, true
+		s.reset()
+		return s.act(word, "250-peer.test|250-PIPELINING|250-8BITMIME|250 ENHANCEDSTATUSCODES", arg)
 	case "EHLO", "HELO":
 		s.helo = arg
 		s.reset()
@@ -110,7 +115,7 @@ func (s *session) act(word, usual string, names ...string) error {
 			return err
 		}
 		actions = r.actions
-	} else if word == "EHLO" {
+	} else if word == "EHLO" || word == "LHLO" {
 		actions = withName(actions)
 	}
 	for _, a := range actions {
@@ -167,7 +172,7 @@ func (s *session) effect(word, reply string) {
 		s.open = true
 	case word == "RCPT" && !positive:
 		s.message.Recipients = s.message.Recipients[:max(0, len(s.message.Recipients)-1)]
-	case word == "DOT" && positive:
+	case word == "DOT" && positive && !s.lmtp:
 		s.take()
 	}
 }
@@ -289,7 +294,31 @@ func (s *session) received(content []byte) error {
 	if usual == "" {
 		usual = "250 2.0.0 Ok: taken"
 	}
+	if s.lmtp && len(s.message.Recipients) > 0 {
+		return s.receivedLMTP(usual)
+	}
 	err := s.act("DOT", usual, s.names()...)
+	s.reset()
+	return err
+}
+
+// receivedLMTP answers the end of the data for each recipient, and records the message for those who get it (RFC 2033
+// 4.2).
+func (s *session) receivedLMTP(usual string) (err error) {
+	var got []Recipient
+	for _, to := range s.message.Recipients {
+		s.said = ""
+		err = s.act("DOT", usual, to.Address)
+		if strings.HasPrefix(s.said, "2") {
+			got = append(got, to)
+		}
+		if err != nil {
+			break
+		}
+	}
+	if s.message.Recipients = got; len(got) > 0 {
+		s.take()
+	}
 	s.reset()
 	return err
 }
