@@ -12,6 +12,7 @@ import (
 
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/policy/nexthop"
 	"github.com/posthaste-mta/posthaste/resolver"
 	"github.com/posthaste-mta/posthaste/smtp"
 )
@@ -67,6 +68,7 @@ type connector struct {
 	relay  *Relay
 	source policy.Source
 	limits policy.Limits
+	logins nexthop.Logins
 	route  resolver.Route
 	// routeTook is how long the route took to find; 0 if it was there already.
 	routeTook time.Duration
@@ -93,6 +95,9 @@ func (c *connector) connect(ctx context.Context) (*peer, *peerFacts, message.Sta
 		}
 		if failed := c.failure(t.host, t.addr, err); i == 0 || status.Permanent() || !failed.Permanent() {
 			facts.host, facts.addr, status = t.host.Name, t.addr, failed
+		}
+		if errors.Is(err, errLogin) {
+			break // the next address would count it as one more wrong password
 		}
 	}
 	if status.Permanent() && !complete {
@@ -159,7 +164,7 @@ func (c *connector) reach(ctx context.Context, host resolver.Host, addr netip.Ad
 			return nil, err
 		case !notes.classic.After(c.start):
 			c.relay.hosts.note(addr, func(n *hostNotes) { n.classic = time.Now().Add(rememberClassic) })
-		case c.limits.TLS == policy.TLSOpportunistic && !notes.noTLS.After(c.start):
+		case c.wantTLS(host, addr) == policy.TLSOpportunistic && !notes.noTLS.After(c.start):
 			c.relay.hosts.note(addr, func(n *hostNotes) { n.noTLS = time.Now().Add(rememberNoTLS) })
 		default:
 			return nil, err
@@ -184,6 +189,12 @@ func (c *connector) open(ctx context.Context, host resolver.Host, addr netip.Add
 		c.relay.hosts.note(addr, func(n *hostNotes) { n.dead = time.Now().Add(rememberDead) })
 		return nil, err
 	}
+	login, _ := c.logins.At(host.Name, addr.Port())
+	if login.ImplicitTLS {
+		if conn, err = c.encrypt(ctx, conn, host, addr, notes); err != nil {
+			return nil, err
+		}
+	}
 	client := smtp.NewClient(conn, c.clientConfig(notes))
 	if err := client.Greet(ctx); err != nil {
 		c.step("greeting", "", err)
@@ -191,7 +202,11 @@ func (c *connector) open(ctx context.Context, host resolver.Host, addr netip.Add
 		return nil, err
 	}
 	c.steps = append(c.steps, Step{Phase: "greeting", At: time.Since(c.start), Status: client.Extensions().Greeting})
-	if err := c.secure(ctx, client, host, notes); err != nil {
+	if err := c.secure(ctx, client, host, addr, notes); err != nil {
+		client.Close()
+		return nil, err
+	}
+	if err := c.logIn(ctx, client, host, login); err != nil {
 		client.Close()
 		return nil, err
 	}
@@ -209,6 +224,9 @@ func (c *connector) open(ctx context.Context, host resolver.Host, addr netip.Add
 		if len(state.VerifiedChains) > 0 {
 			level = TLSVerified
 		}
+	}
+	if login.User != "" {
+		facts.protocol += "A" // RFC 3848
 	}
 	c.relay.metrics.tls[level].Add(1)
 	facts.connectTook = time.Since(c.start)
@@ -237,8 +255,11 @@ func (c *connector) lockstep(notes hostNotes) bool {
 }
 
 // secure does STARTTLS as far as policy and host go together.
-func (c *connector) secure(ctx context.Context, client *smtp.Client, host resolver.Host, notes hostNotes) error {
-	want := c.limits.TLS
+func (c *connector) secure(ctx context.Context, client *smtp.Client, host resolver.Host, addr netip.AddrPort, notes hostNotes) error {
+	if _, implicit := client.TLS(); implicit {
+		return nil
+	}
+	want := c.wantTLS(host, addr)
 	if want == policy.TLSNone || (want == policy.TLSOpportunistic && notes.noTLS.After(c.start)) {
 		return nil
 	}
@@ -248,32 +269,43 @@ func (c *connector) secure(ctx context.Context, client *smtp.Client, host resolv
 		}
 		return noTLS("TLS is required and " + host.Name + " does not offer it")
 	}
-	settings := c.relay.cfg.TLS.Clone()
-	settings.ServerName = host.Name
-	settings.InsecureSkipVerify = want != policy.TLSVerify
-	if notes.classic.After(c.start) {
-		settings.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
-	}
-	err := client.StartTLS(ctx, settings)
+	err := client.StartTLS(ctx, c.tlsSettings(host, want, notes))
 	c.step("tls", "", err)
 	if err == nil {
 		return nil
 	}
 	var refused message.Status
 	var phase *smtp.PhaseError
-	var untrusted *tls.CertificateVerificationError
 	switch {
 	case client.Err() == nil && want == policy.TLSOpportunistic:
 		return nil // refused in so many words: the connection still serves in the clear
 	case client.Err() == nil && errors.As(err, &refused):
 		// Whatever it says: the lack of TLS may be an attack or a mistake, and never bounces mail.
 		return noTLS("TLS is required and " + host.Name + " refused it: " + refused.String())
-	case errors.As(err, &untrusted):
-		return localStatus(451, message.EnhancedCode{4, 7, 5}, "the certificate of "+host.Name+": "+untrusted.Err.Error())
 	case errors.As(err, &phase) && phase.Phase == smtp.PhaseHandshake:
-		return &handshakeError{err}
+		return handshakeFailed(host, err)
 	}
 	return err
+}
+
+// tlsSettings are those of one handshake.
+func (c *connector) tlsSettings(host resolver.Host, want policy.TLSPolicy, notes hostNotes) *tls.Config {
+	settings := c.relay.cfg.TLS.Clone()
+	settings.ServerName = host.Name
+	settings.InsecureSkipVerify = want != policy.TLSVerify
+	if notes.classic.After(c.start) {
+		settings.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
+	}
+	return settings
+}
+
+// handshakeFailed tells a certificate that does not do from a handshake that may be tried again.
+func handshakeFailed(host resolver.Host, err error) error {
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return localStatus(451, message.EnhancedCode{4, 7, 5}, "the certificate of "+host.Name+": "+untrusted.Err.Error())
+	}
+	return &handshakeError{err}
 }
 
 func noTLS(text string) message.Status {

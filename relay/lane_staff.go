@@ -99,7 +99,7 @@ func (l *lane) connector() *connector {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := &connector{
-		relay: l.relay, source: l.key.source, limits: l.key.limits,
+		relay: l.relay, source: l.key.source, limits: l.key.limits, logins: l.relay.policy.Load().Logins,
 		route: l.route, routeTook: l.routeTook, domain: l.route.Domain,
 	}
 	l.routeTook, l.route.Cached = 0, true

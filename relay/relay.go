@@ -40,6 +40,7 @@ import (
 	"github.com/posthaste-mta/posthaste/policy/classify"
 	"github.com/posthaste-mta/posthaste/policy/limit"
 	"github.com/posthaste-mta/posthaste/policy/milter"
+	"github.com/posthaste-mta/posthaste/policy/nexthop"
 	"github.com/posthaste-mta/posthaste/policy/suppress"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/resolver"
@@ -85,8 +86,10 @@ type Policy struct {
 	// Classes says what refusals are about, and what that calls for; nil: all are Unknown.
 	Classes *classify.Table
 	Auth    *auth.Authenticator // who may log in; nil: nobody
-	Limits  *limit.Limiter      // how much clients may ask for; nil: as much as they like
-	Harvest *limit.Harvest      // delays who guesses at addresses; nil: nobody
+	// Logins is how to come to next hops that want to know who we are, or begin with TLS; nil: there are none.
+	Logins  nexthop.Logins
+	Limits  *limit.Limiter // how much clients may ask for; nil: as much as they like
+	Harvest *limit.Harvest // delays who guesses at addresses; nil: nobody
 	// Uncounted are networks whose addresses are not limited as clients; their logins, tenants and so on are.
 	Uncounted []netip.Prefix
 	// Suppression has the recipients that get no mail; nil: all get theirs. RefuseSuppressed has the client told
