@@ -56,7 +56,7 @@ func (c *conn) auth(arg []byte) {
 
 // listMechanisms answers AUTH without an argument, which is older than CAPA; some clients still ask so.
 func (c *conn) listMechanisms(mechanisms []string) {
-	c.say(replyOK)
+	c.say(replyMechanisms)
 	for _, m := range mechanisms {
 		c.say(m + "\r\n")
 	}

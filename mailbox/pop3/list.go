@@ -8,9 +8,9 @@ func (c *conn) stat() {
 	c.sayNumbers(int64(c.drop.left), c.drop.bytes, "\r\n")
 }
 
-// sayMaildrop is how a login and LIST tell what there is.
-func (c *conn) sayMaildrop() {
-	c.say("+OK " + strconv.Itoa(c.drop.left) + " messages (" + strconv.FormatInt(c.drop.bytes, 10) + " octets)\r\n")
+// sayMaildrop tells what there is: "+OK Maildrop has" or the like goes before it.
+func (c *conn) sayMaildrop(before string) {
+	c.say(before + strconv.Itoa(c.drop.left) + " messages (" + strconv.FormatInt(c.drop.bytes, 10) + " octets)\r\n")
 }
 
 // list answers LIST (RFC 1939 5). A size is that of the message as it is stored: dots that are doubled on
@@ -23,7 +23,7 @@ func (c *conn) list(arg []byte) {
 		}
 		return
 	}
-	c.sayMaildrop()
+	c.sayMaildrop("+OK ")
 	c.listing(func(e *entry, n int) { c.sayNumbers(int64(n), e.size, "\r\n") })
 }
 
@@ -91,5 +91,5 @@ func (c *conn) dele(arg []byte) {
 // rset answers RSET (RFC 1939 5).
 func (c *conn) rset() {
 	c.drop.unmarkAll()
-	c.sayMaildrop()
+	c.sayMaildrop(replyMaildrop)
 }

@@ -108,7 +108,7 @@ func (c *conn) enter(owner mailbox.Owner) {
 	c.owner, c.drop = owner, drop
 	c.srv.metrics.logins.Add(1)
 	c.srv.metrics.sessions.Add(1)
-	c.sayMaildrop()
+	c.sayMaildrop(replyMaildrop)
 }
 
 func (c *conn) storeFailed(what, account string, err error) {

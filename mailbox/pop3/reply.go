@@ -4,16 +4,18 @@ import "strconv"
 
 // The replies, as they go over the wire. A word in brackets is a response code (RFC 2449 8, RFC 3206).
 const (
-	replyOK       = "+OK\r\n"
-	replyName     = "+OK Say PASS\r\n"
-	replyBye      = "+OK Bye\r\n"
-	replyCapa     = "+OK Capability list follows\r\n"
-	replyUIDL     = "+OK Unique ids follow\r\n"
-	replyTop      = "+OK Top of message follows\r\n"
-	replyMarked   = "+OK Marked as deleted\r\n"
-	replyUTF8     = "+OK UTF-8 it is\r\n"
-	replyStartTLS = "+OK Begin TLS\r\n"
-	replyListEnd  = ".\r\n"
+	replyOK         = "+OK\r\n"
+	replyName       = "+OK Say PASS\r\n"
+	replyBye        = "+OK Bye\r\n"
+	replyCapa       = "+OK Capability list follows\r\n"
+	replyMechanisms = "+OK Mechanisms follow\r\n"
+	replyUIDL       = "+OK Unique ids follow\r\n"
+	replyTop        = "+OK Top of message follows\r\n"
+	replyMarked     = "+OK Marked as deleted\r\n"
+	replyUTF8       = "+OK UTF-8 it is\r\n"
+	replyStartTLS   = "+OK Begin TLS\r\n"
+	replyMaildrop   = "+OK Maildrop has " // and the rest of the line
+	replyListEnd    = ".\r\n"
 
 	replyUnknown     = "-ERR Unknown command\r\n"
 	replyControls    = "-ERR Control characters are not allowed in commands\r\n"
