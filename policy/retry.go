@@ -22,8 +22,9 @@ type Schedule struct {
 	Expire time.Duration
 	// DelayWarning is the age at which the sender is told once of the delay; 0 means never.
 	DelayWarning time.Duration
-	// GreylistRetry is the wait after a first attempt that met greylisting, if that is shorter
-	// than the first of Intervals; 0 means no difference is made.
+	// GreylistRetry is the wait after a first attempt that met greylisting. After each further one it is three times
+	// as long, as most servers want five minutes and do not say so; always if that is shorter than that of Intervals.
+	// 0 means no difference is made.
 	GreylistRetry time.Duration
 }
 
@@ -69,15 +70,19 @@ func (s Schedule) Validate() error {
 // the expiry ends at it, so that the last attempt is made just before the message is given up.
 // The wait is never less than a millisecond, also for a schedule without intervals.
 //
-// What the refusal calls for is heeded: RetrySoon shortens the first wait, SlowDown makes any twice as long.
+// What the refusal calls for is heeded: RetrySoon shortens the first waits, SlowDown makes any twice as long.
 func (s *Schedule) Next(attempts int, age time.Duration, action classify.Action, rnd float64) time.Duration {
 	var d time.Duration
 	if n := len(s.Intervals); n > 0 {
 		d = s.Intervals[min(max(attempts-1, 0), n-1)]
 	}
 	switch {
-	case action == classify.RetrySoon && attempts <= 1 && s.GreylistRetry > 0:
-		d = min(d, s.GreylistRetry)
+	case action == classify.RetrySoon && s.GreylistRetry > 0:
+		early := s.GreylistRetry
+		for i := 1; i < attempts && early < d; i++ {
+			early *= 3
+		}
+		d = min(d, early)
 	case action == classify.SlowDown:
 		d *= 2
 	}

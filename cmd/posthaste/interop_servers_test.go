@@ -24,12 +24,14 @@ type mailServer struct {
 	badTLS   bool     // it offers STARTTLS and then fails at the handshake with everyone
 	refusal  string   // its reply to an unknown recipient
 	announce string   // what it calls itself
+	log      func() string
 }
 
 // serverPlace is what the templates of the servers' configurations know.
 type serverPlace struct {
 	Dir, User, UID, GID, RelayPort string
 	Port                           int
+	Extra                          string // lines at the end, which win
 }
 
 // newServerPlace makes a folder with a certificate and a mail folder of the user that the server delivers as.
@@ -84,9 +86,16 @@ func (p serverPlace) address() string { return fmt.Sprintf("127.0.0.1:%d", p.Por
 // startPostfix starts Debian's Postfix with a configuration, a queue and data of its own.
 func startPostfix(t *testing.T, port int, relay *relayServer) *mailServer {
 	t.Helper()
+	return startPostfixWith(t, port, relay, "")
+}
+
+// startPostfixWith starts one with more lines in its main.cf.
+func startPostfixWith(t *testing.T, port int, relay *relayServer, extra string) *mailServer {
+	t.Helper()
 	needRoot(t)
 	command := program(t, "postfix")
 	p := newServerPlace(t, port, relay, "postfix", "lib")
+	p.Extra = extra
 	conf := filepath.Dir(p.configure(t, "postfix-main.cf", "etc/main.cf"))
 	p.configure(t, "postfix-master.cf", "etc/master.cf")
 	if err := os.Mkdir(filepath.Join(p.Dir, "spool"), 0o755); err != nil {
@@ -107,7 +116,7 @@ func startPostfix(t *testing.T, port int, relay *relayServer) *mailServer {
 	})
 	awaitAddress(t, p.address(), log)
 	return &mailServer{
-		name: "postfix", address: p.address(), mail: filepath.Join(p.Dir, "mail"), announce: "postfix.test",
+		name: "postfix", address: p.address(), mail: filepath.Join(p.Dir, "mail"), announce: "postfix.test", log: log,
 		adds:    []string{"Return-Path", "X-Original-To", "Delivered-To"},
 		refusal: "550 5.1.1 <nobody@home.test>: Recipient address rejected: User unknown in virtual mailbox table",
 	}
