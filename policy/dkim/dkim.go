@@ -1,10 +1,14 @@
-// Package dkim signs messages (RFC 6376, 8301, 8463): which key signs is the keyring's word, what is
-// covered and how it is written is here. Nothing here publishes a DNS record; Check tells whether
-// the one that is published fits its key.
+// Package dkim signs messages and verifies signatures (RFC 6376, 8301, 8463, 8616): which key signs is
+// the keyring's word, what is covered and how it is written is here. Nothing here publishes a DNS
+// record; Check tells whether the one that is published fits its key.
 //
 // The work for one message is done once for all its signatures: the body is hashed in one pass, the
 // covered header is canonicalised into one buffer, and each signature adds to that only its own
 // field and the operation with the private key, which costs more than everything else together.
+//
+// A verifier does the same the other way round: claim.go reads what a signature says of itself,
+// publickey.go the key that it names, mail.go makes the hashes, verify.go the verdict. Nothing is
+// copied but the header fields that are signed, and keys are kept ready for use.
 package dkim
 
 import "errors"

@@ -72,7 +72,7 @@ func bodyStart(content []byte, end int) (int, error) {
 // appendRelaxedField appends a field in relaxed form (RFC 6376 3.4.2): the name in lower case, the
 // value, which is given from behind the name on with its colon, on one line, runs of white space
 // as one space, none at either end; then CRLF.
-func appendRelaxedField(dst []byte, lowerName string, value []byte) []byte {
+func appendRelaxedField[T string | []byte](dst []byte, lowerName T, value []byte) []byte {
 	dst = append(dst, lowerName...)
 	dst = append(dst, ':')
 	for len(value) > 0 && value[0] != ':' { // blanks before the colon, in old mail

@@ -35,12 +35,13 @@ func parseTags(s string) ([]tag, error) {
 	return tags, nil
 }
 
-func isTagName(s string) bool {
-	for i, c := range []byte(s) {
+func isTagName[T string | []byte](s T) bool {
+	for i := range len(s) {
+		c := s[i]
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
 		if !letter && (i == 0 || c != '_' && (c < '0' || c > '9')) {
 			return false
 		}
 	}
-	return s != ""
+	return len(s) > 0
 }

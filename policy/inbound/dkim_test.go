@@ -70,15 +70,13 @@ func TestHostileMessagesCostLittle(t *testing.T) {
 	for _, m := range []struct{ name, mail, want string }{
 		{"10,000 signatures", strings.Repeat(one, 10_000) + letter, strings.Repeat("pass", 8)},
 		{"10,000 signed names, 10,000 fields",
-			"DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; bh=x; b=x; h=from" + strings.Repeat(":x", 10_000) + "\r\n" +
+			"DKIM-Signature: v=1; a=ed25519-sha256; d=example.com; s=ed; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA; h=from" + strings.Repeat(":x", 10_000) + "\r\n" +
 				strings.Repeat("A: b\r\n", 10_000) + letter, "permerror: too many header fields are signed"},
-		{"one field of a million lines", one + "A: b\r\n" + strings.Repeat(" c\r\n", 1_000_000) + letter,
-			"permerror: too many folded lines in the header"},
-		{"10,000 fields of a thousand lines", one + strings.Repeat("A: b\r\n"+strings.Repeat(" c\r\n", 1000), 1000) + letter,
-			"permerror: too many folded lines in the header"},
-		{"20 MiB of empty lines", one + one + header + "\r\n\r\n" + blank + body, "permerror: too many empty lines in a row"},
-		{"20 MiB of empty lines at the end", signed + blank, "permerror: too many empty lines in a row"},
-		{"empty lines in runs", one + one + header + "\r\n\r\n" + strings.Repeat(blank[:maxBlank-2]+"x", 100), "failfail"},
+		{"one field of a million lines", one + "A: b\r\n" + strings.Repeat(" c\r\n", 1_000_000) + letter, "pass"},
+		{"10,000 fields of a thousand lines", one + strings.Repeat("A: b\r\n"+strings.Repeat(" c\r\n", 1000), 1000) + letter, "pass"},
+		{"20 MiB of empty lines", one + one + header + "\r\n\r\n" + blank + body, "failfail"},
+		{"20 MiB of empty lines at the end", signed + blank, "pass"},
+		{"empty lines in runs", one + one + header + "\r\n\r\n" + strings.Repeat(blank[:64<<10]+"x", 100), "failfail"},
 		{"a body of lone CRs", one + one + header + "\r\n\r\n" + strings.Repeat("\r", 10<<20), "failfail"},
 		{"a body without line ends", one + one + header + "\r\n\r\n" + strings.Repeat("x ", 5<<20), "failfail"},
 		{"no body", one + header, "fail"},

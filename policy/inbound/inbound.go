@@ -7,7 +7,7 @@
 //	client.go   the address: lists (list.go) and the reverse name (reverse.go)
 //	sender.go   the return path's domain: whether it takes mail
 //	spf.go      the return path
-//	dkim.go     the signatures; cost.go: those too dear to look at
+//	dkim.go     the signatures, by package dkim
 //	author.go   the From field, by package dmarc
 //	decide.go   what to do with the message
 //	authres.go  Authentication-Results; forged.go: those that strangers wrote in our name
@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy/dkim"
 )
 
 // Resolver answers questions for the DNS. A name that does not exist is a bare *net.DNSError with IsNotFound, one
@@ -73,15 +74,15 @@ type Config struct {
 }
 
 const (
-	defaultTimeout       = 20 * time.Second
-	defaultMaxSignatures = 8
+	defaultTimeout = 20 * time.Second
 )
 
 // Checker checks incoming mail. It is safe for concurrent use.
 type Checker struct {
-	cfg   Config
-	ids   []string
-	lists []*list
+	cfg        Config
+	ids        []string
+	lists      []*list
+	signatures *dkim.Verifier
 }
 
 // New returns a Checker. It fails when the configuration makes no sense.
@@ -95,14 +96,12 @@ func New(cfg Config) (*Checker, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
 	}
-	if cfg.MaxSignatures <= 0 {
-		cfg.MaxSignatures = defaultMaxSignatures
-	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	cfg.Actions = cfg.Actions.withDefaults()
 	c := &Checker{cfg: cfg, ids: append([]string{cfg.ID}, slices.Clone(cfg.OtherIDs)...)}
+	c.signatures = dkim.NewVerifier(dkim.VerifyOptions{DNS: cfg.Resolver, MaxSignatures: cfg.MaxSignatures, Now: cfg.Now})
 	for i, id := range c.ids {
 		c.ids[i] = strings.TrimSuffix(strings.ToLower(id), ".")
 	}
