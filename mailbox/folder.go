@@ -1,6 +1,9 @@
 package mailbox
 
-import "context"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // Folder is a folder that somebody has open. What is known of its messages is in memory, once for all who
 // have it open. All methods may be called at the same time.
@@ -8,72 +11,112 @@ import "context"
 // A session keeps a list of UIDs of its own and compares it with Since when Changed wakes it: so nothing
 // is queued for a client that never reads. When the folder or its account is removed, Changed wakes and
 // the calls that have an error return ErrNoFolder or ErrNoAccount.
-type Folder struct{}
-
-// OpenFolder opens a folder, which must be closed again. ErrNoAccount, ErrNoFolder.
-func (s *Store) OpenFolder(ctx context.Context, account, folder string) (*Folder, error) {
-	return nil, ErrClosed
+type Folder struct {
+	index  *index
+	closed atomic.Bool
 }
 
-// Close gives the folder back. More than one call does nothing.
-func (f *Folder) Close() {}
+// Close gives the folder back, when no other call is under way. More than one call does nothing.
+func (f *Folder) Close() {
+	if !f.closed.Swap(true) {
+		f.index.release()
+	}
+}
 
 // Err is nil; or ErrNoFolder, ErrNoAccount, ErrFailed or ErrClosed when the folder cannot be used any more.
-func (f *Folder) Err() error { return ErrClosed }
+func (f *Folder) Err() error {
+	if f.closed.Load() {
+		return ErrClosed
+	}
+	if err := f.index.store.Err(); err != nil {
+		return err
+	}
+	f.index.mu.RLock()
+	defer f.index.mu.RUnlock()
+	return f.index.dead
+}
 
 // Info returns the numbers of the folder.
-func (f *Folder) Info() Info { return Info{} }
+func (f *Folder) Info() Info { return f.index.Info() }
+
+// Info returns the numbers of the folder.
+func (x *index) Info() Info {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.info
+}
 
 // UIDs returns the UIDs of all messages, ascending, as the caller's own.
-func (f *Folder) UIDs() []uint32 { return nil }
+func (f *Folder) UIDs() []uint32 {
+	x := f.index
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	uids := make([]uint32, len(x.entries))
+	for i := range x.entries {
+		uids[i] = x.entries[i].uid
+	}
+	return uids
+}
 
 // Keywords returns the keywords in use in the folder, sorted.
-func (f *Folder) Keywords() []string { return nil }
+func (f *Folder) Keywords() []string {
+	f.index.mu.RLock()
+	defer f.index.mu.RUnlock()
+	return f.index.words.all()
+}
 
 // Get returns a message as it is now; false if it is not there (any more).
-func (f *Folder) Get(uid uint32) (Message, bool) { return Message{}, false }
+func (f *Folder) Get(uid uint32) (Message, bool) {
+	x := f.index
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	i, ok := x.find(uid)
+	if !ok {
+		return Message{}, false
+	}
+	return x.message(&x.entries[i]), true
+}
 
 // Changed returns a channel that is closed at the next change. Ask for it before looking at the folder,
 // so that no change is missed.
-func (f *Folder) Changed() <-chan struct{} { return nil }
+func (f *Folder) Changed() <-chan struct{} {
+	x := f.index
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.changed == nil {
+		x.changed = make(chan struct{})
+	}
+	c := x.changed
+	if x.dead != nil {
+		x.wake()
+	}
+	return c
+}
 
 // Since returns what has happened after modseq: messages that are new or have other flags, ascending by
 // UID, and the UIDs that are gone, ascending; now is the modseq to ask with next. Not ok: modseq is too
-// old to tell what is gone since (or the folder's validity is another); then compare with UIDs.
+// old to tell what is gone since; then changed is right and gone is not: compare with UIDs.
 func (f *Folder) Since(modseq uint64) (changed []Message, gone []uint32, now uint64, ok bool) {
-	return nil, nil, 0, false
+	x := f.index
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	now = x.info.ModSeq
+	if modseq >= now {
+		return nil, nil, now, true
+	}
+	uids, known := x.log.since(modseq)
+	if known {
+		for _, uid := range uids {
+			if i, ok := x.find(uid); ok {
+				changed = append(changed, x.message(&x.entries[i]))
+			}
+		}
+	} else {
+		for i := range x.entries {
+			if x.entries[i].modseq > modseq {
+				changed = append(changed, x.message(&x.entries[i]))
+			}
+		}
+	}
+	return slices.Clip(changed), x.gone.since(modseq), now, modseq >= x.gone.floor
 }
-
-// Content returns a message, header and body, as the caller's own. ErrNoMessage.
-func (f *Folder) Content(ctx context.Context, uid uint32) ([]byte, error) { return nil, ErrClosed }
-
-// Header returns a message's header with the empty line that ends it, without reading the body.
-func (f *Folder) Header(ctx context.Context, uid uint32) ([]byte, error) { return nil, ErrClosed }
-
-// SetFlags changes the flags of messages, all in one write, and returns those that are other than before.
-// Messages that have changed after unchangedSince are left as they are, and refused (RFC 7162 3.1.3); 0:
-// none are. UIDs that are not there are ignored.
-func (f *Folder) SetFlags(ctx context.Context, uids []uint32, op FlagOp, flags Flags, unchangedSince uint64) (changed []Message, refused []uint32, err error) {
-	return nil, nil, ErrClosed
-}
-
-// Expunge removes messages, all in one write, whatever their flags, and returns those that were there.
-func (f *Folder) Expunge(ctx context.Context, uids []uint32) (gone []uint32, err error) {
-	return nil, ErrClosed
-}
-
-// CopyTo copies messages to another folder of the account, or the same, in one write: all that are there or
-// none. It returns that folder's UIDVALIDITY, and the UIDs here and, in the same order, there. ErrNoFolder,
-// ErrOverQuota.
-func (f *Folder) CopyTo(ctx context.Context, uids []uint32, folder string) (validity uint32, from, to []uint32, err error) {
-	return 0, nil, nil, ErrClosed
-}
-
-// MoveTo is CopyTo and Expunge in one write.
-func (f *Folder) MoveTo(ctx context.Context, uids []uint32, folder string) (validity uint32, from, to []uint32, err error) {
-	return 0, nil, nil, ErrClosed
-}
-
-// Watch returns a channel that is closed at the next change of the account's list of folders: names and
-// subscriptions, not their messages.
-func (s *Store) Watch(account string) <-chan struct{} { return nil }
