@@ -106,6 +106,8 @@ func (r *Report) cause(to *ReportRecipient) string {
 	switch {
 	case r.Kind == ReportSuccess && r.action(to) == "delivered":
 		return "The message was put into the mailbox."
+	case r.Kind == ReportSuccess && r.action(to) == "expanded":
+		return "The address stands for several others. The message goes to all of them; of each no news will come."
 	case r.Kind == ReportSuccess:
 		return "The message was handed on to a server that does not report back. " +
 			"It took the message, but no further news will come."

@@ -71,12 +71,17 @@ func (m *incoming) put() error {
 	took := time.Since(m.begun)
 	m.envelope.Size = int64(len(m.content))
 	if m.held || len(m.suppressed)+len(m.dropped) > 0 {
-		return m.putEnded(took)
+		if err := m.putEnded(took); err != nil {
+			return err
+		}
+		m.tellExpanded()
+		return nil
 	}
 	if _, err := m.relay.queue.Put(context.Background(), m.envelope, m.recipients, m.content); err != nil {
 		return err
 	}
 	m.accepted(took)
+	m.tellExpanded()
 	return nil
 }
 

@@ -50,6 +50,7 @@ type peerFacts struct {
 	tls, cipher  string
 	connectTook  time.Duration
 	reused       bool
+	final        bool // what is taken there has been delivered, not relayed
 	route        RouteDetail
 	steps        []Step
 }
@@ -101,7 +102,7 @@ func (a *attempt) note(first int, result *smtp.Result) {
 		}
 		a.unheard = false
 		a.statuses[first+i] = status
-		a.commands[first+i] = answered(t, status)
+		a.commands[first+i] = answered(result, i)
 		if rcpt.Code == 0 && a.commands[first+i] == "RCPT TO" {
 			rcpt = status // none was accepted: tell the first refusal
 		}
@@ -127,10 +128,13 @@ func (a *attempt) note(first int, result *smtp.Result) {
 }
 
 // answered names the command that a recipient's status was the reply to.
-func answered(t *smtp.Trace, status message.Status) string {
+func answered(result *smtp.Result, recipient int) string {
+	t, status := &result.Trace, result.Recipients[recipient]
 	switch {
 	case !status.Remote:
 		return ""
+	case result.Taken != nil && result.Taken[recipient] && t.Final.Code != 0:
+		return "end of DATA" // in LMTP, of which Final is one
 	case !t.Mail.Positive():
 		return "MAIL FROM"
 	case t.Final.Code != 0 && status == t.Final:

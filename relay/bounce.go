@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"maps"
 	"math"
 	"sync"
@@ -57,7 +58,9 @@ func (r *Relay) addReports(p *Policy, schedule *policy.Schedule, a *attempt, o *
 			}
 		case message.Delivered:
 			if rcpt.Notify&message.NotifySuccess != 0 && !a.relayedDSN {
-				told.Action = "relayed"
+				if told.Action = "relayed"; a.facts.final {
+					told.Action = "delivered"
+				}
 				succeeded = append(succeeded, told)
 			}
 		}
@@ -90,6 +93,14 @@ func (r *Relay) addReport(p *Policy, kind message.ReportKind, rcpts []message.Re
 		r.log.Warn("report without the original message", zap.Stringer("id", env.ID), zap.Error(err))
 		content = nil
 	}
+	report, told := r.makeReport(p, kind, env, rcpts, content, now)
+	o.settlement.Reports = append(o.settlement.Reports, report)
+	o.events = append(o.events, told)
+}
+
+// makeReport makes a report about recipients of a message to its sender, and the event that tells of it.
+func (r *Relay) makeReport(p *Policy, kind message.ReportKind, env *message.Envelope, rcpts []message.ReportRecipient,
+	content []byte, now time.Time) (queue.NewMessage, Event) {
 	id := r.queue.NewID()
 	body, utf8 := message.BuildReport(message.Report{
 		Kind: kind, Hostname: r.cfg.Hostname, From: p.Bounce.From, Envelope: env, Recipients: rcpts,
@@ -101,20 +112,42 @@ func (r *Relay) addReport(p *Policy, kind message.ReportKind, rcpts []message.Re
 			ID: id, UTF8: utf8, Size: int64(len(body)), ArrivedAt: now,
 			Tenant: env.Tenant, Class: message.ClassTransactional, RequireTLS: env.RequireTLS,
 		},
-		Recipients: []message.Recipient{{
-			Address: env.Sender, Domain: message.DomainOf(env.Sender), Notify: message.NotifyNever,
-		}},
-		Content: body,
+		Recipients: p.reportTo(env.Sender),
+		Content:    body,
 	}
 	if message.Has8Bit(body) {
 		report.Envelope.Body = message.Body8Bit
 	}
-	o.settlement.Reports = append(o.settlement.Reports, report)
-	o.events = append(o.events, Event{
+	return report, Event{
 		Type: EventReport, ID: id, Relates: env.ID, Recipient: env.Sender,
 		Domain: report.Recipients[0].Domain, Tenant: env.Tenant, Class: report.Envelope.Class,
 		Size: report.Envelope.Size, Timestamp: time.Now(), Created: now, DKIM: signed,
-	})
+	}
+}
+
+// tellExpanded reports to the sender that aliases of several were expanded, where he asked to hear of success: of each of
+// those behind it he is not told (RFC 3461 5.2.7.2). The message is ours already, and does not depend on it.
+func (m *incoming) tellExpanded() {
+	r, env, now := m.relay, m.envelope, m.relay.queue.Now()
+	p := r.policy.Load()
+	if len(m.expanded) == 0 || env.Sender == "" || !r.storm.allow(env.Sender, p.Bounce.PerHour, now) {
+		return
+	}
+	rcpts := make([]message.ReportRecipient, len(m.expanded))
+	for i, to := range m.expanded {
+		rcpts[i] = message.ReportRecipient{
+			Recipient: to, Action: "expanded", LastAttempt: now,
+			Status: localStatus(250, message.EnhancedCode{2, 1, 5}, "Passed on to the addresses behind this one"),
+		}
+	}
+	report, told := r.makeReport(p, message.ReportSuccess, env, rcpts, m.content, now)
+	if _, err := r.queue.Put(context.Background(), report.Envelope, report.Recipients, report.Content); err != nil {
+		r.log.Warn("a report of success is not sent", zap.Stringer("id", env.ID), zap.Error(err))
+		return
+	}
+	if err := r.events.Append([]Event{told}); err != nil {
+		r.metrics.eventsLost.Add(1)
+	}
 }
 
 // stormGuard counts reports by address, bounded in memory.

@@ -23,8 +23,8 @@ const maxAddresses = 8
 
 // peer is an open connection to one of a site's hosts, ready for MAIL.
 type peer struct {
-	client *smtp.Client
-	addr   netip.AddrPort
+	client carrier
+	key    hostKey
 	facts  *peerFacts // for the first attempt
 	again  *peerFacts // for the later ones
 	sent   int        // messages started on it
@@ -82,6 +82,10 @@ type connector struct {
 // refused us for good, the last refusal. Some hosts of a site may be shut while others are only away.
 func (c *connector) connect(ctx context.Context) (*peer, *peerFacts, message.Status) {
 	c.start = time.Now()
+	if c.route.Kind == resolver.KindLocal {
+		p := c.localPeer()
+		return p, p.facts, message.Status{}
+	}
 	facts := c.facts()
 	status := localStatus(451, message.EnhancedCode{4, 4, 1}, "no host of "+c.route.Site+" has an address")
 	targets, complete := c.targets()
@@ -121,7 +125,7 @@ func (c *connector) targets() (targets []target, complete bool) {
 			if c.limits.Port != 0 && (c.route.Kind == resolver.KindMX || c.route.Kind == resolver.KindImplicit) {
 				addr = netip.AddrPortFrom(addr.Addr(), c.limits.Port)
 			}
-			if c.relay.hosts.get(addr).dead.After(c.start) {
+			if c.relay.hosts.get(hostKey{addr, host.Socket}).dead.After(c.start) {
 				late = append(late, target{host, addr})
 			} else {
 				targets = append(targets, target{host, addr})
@@ -151,11 +155,12 @@ func (c *connector) facts() *peerFacts {
 // reach opens one connection. A TLS handshake that fails is tried again without the large
 // post-quantum key share, and then, where policy allows, in the clear; both are remembered of the host.
 func (c *connector) reach(ctx context.Context, host resolver.Host, addr netip.AddrPort) (*peer, error) {
+	key := hostKey{addr, host.Socket}
 	for {
-		notes := c.relay.hosts.get(addr)
+		notes := c.relay.hosts.get(key)
 		p, err := c.open(ctx, host, addr, notes)
 		if err == nil {
-			c.relay.hosts.forgive(addr)
+			c.relay.hosts.forgive(key)
 			return p, nil
 		}
 		var handshake *handshakeError
@@ -163,9 +168,9 @@ func (c *connector) reach(ctx context.Context, host resolver.Host, addr netip.Ad
 		case ctx.Err() != nil || !errors.As(err, &handshake):
 			return nil, err
 		case !notes.classic.After(c.start):
-			c.relay.hosts.note(addr, func(n *hostNotes) { n.classic = time.Now().Add(rememberClassic) })
+			c.relay.hosts.note(key, func(n *hostNotes) { n.classic = time.Now().Add(rememberClassic) })
 		case c.wantTLS(host, addr) == policy.TLSOpportunistic && !notes.noTLS.After(c.start):
-			c.relay.hosts.note(addr, func(n *hostNotes) { n.noTLS = time.Now().Add(rememberNoTLS) })
+			c.relay.hosts.note(key, func(n *hostNotes) { n.noTLS = time.Now().Add(rememberNoTLS) })
 		default:
 			return nil, err
 		}
@@ -182,11 +187,11 @@ func (e *handshakeError) Unwrap() error { return e.err }
 func (c *connector) open(ctx context.Context, host resolver.Host, addr netip.AddrPort, notes hostNotes) (*peer, error) {
 	c.relay.metrics.connections.Add(1)
 	dialCtx, cancel := context.WithTimeout(ctx, c.limits.ConnectTimeout)
-	conn, err := c.relay.cfg.Dial(dialCtx, c.source, addr)
+	conn, err := c.dial(dialCtx, host, addr)
 	cancel()
-	c.step("connect", fmt.Sprintf("%s [%s]:%d", host.Name, addr.Addr(), addr.Port()), err)
+	c.step("connect", where(host, addr), err)
 	if err != nil {
-		c.relay.hosts.note(addr, func(n *hostNotes) { n.dead = time.Now().Add(rememberDead) })
+		c.relay.hosts.note(hostKey{addr, host.Socket}, func(n *hostNotes) { n.dead = time.Now().Add(rememberDead) })
 		return nil, err
 	}
 	login, _ := c.logins.At(host.Name, addr.Port())
@@ -212,8 +217,11 @@ func (c *connector) open(ctx context.Context, host resolver.Host, addr netip.Add
 	}
 	facts := c.facts()
 	facts.host, facts.addr = host.Name, addr
-	facts.protocol = "SMTP"
-	if client.Extensions().ESMTP {
+	facts.protocol, facts.final = "SMTP", c.route.LMTP
+	switch {
+	case c.route.LMTP:
+		facts.protocol = "LMTP"
+	case client.Extensions().ESMTP:
 		facts.protocol = "ESMTP"
 	}
 	level := TLSClear
@@ -232,7 +240,7 @@ func (c *connector) open(ctx context.Context, host resolver.Host, addr netip.Add
 	facts.connectTook = time.Since(c.start)
 	facts.steps = c.steps
 	return &peer{
-		client: client, addr: addr, facts: facts, again: facts.again(),
+		client: client, key: hostKey{addr, host.Socket}, facts: facts, again: facts.again(),
 		pipelining: client.Extensions().Pipelining && !c.lockstep(notes),
 		host:       host.Name, roots: c.relay.cfg.TLS,
 	}, nil
@@ -244,6 +252,7 @@ func (c *connector) clientConfig(notes hostNotes) smtp.ClientConfig {
 	if c.source.EHLO != "" {
 		cfg.Hostname = c.source.EHLO
 	}
+	cfg.LMTP = c.route.LMTP
 	cfg.Timeouts = smtp.Timeouts(c.limits.Phases)
 	cfg.DisablePipelining = c.lockstep(notes)
 	cfg.DisableChunking = cfg.DisableChunking || c.limits.NoChunking || notes.noChunking.After(c.start)
@@ -256,8 +265,8 @@ func (c *connector) lockstep(notes hostNotes) bool {
 
 // secure does STARTTLS as far as policy and host go together.
 func (c *connector) secure(ctx context.Context, client *smtp.Client, host resolver.Host, addr netip.AddrPort, notes hostNotes) error {
-	if _, implicit := client.TLS(); implicit {
-		return nil
+	if _, implicit := client.TLS(); implicit || host.Socket != "" {
+		return nil // a socket does not leave this machine
 	}
 	want := c.wantTLS(host, addr)
 	if want == policy.TLSNone || (want == policy.TLSOpportunistic && notes.noTLS.After(c.start)) {
@@ -329,9 +338,23 @@ func (c *connector) failure(host resolver.Host, addr netip.AddrPort, err error) 
 		return status
 	}
 	var dial *net.OpError
-	where := fmt.Sprintf("%s [%s]:%d", host.Name, addr.Addr(), addr.Port())
 	if errors.As(err, &dial) && dial.Op == "dial" {
-		return localStatus(451, message.EnhancedCode{4, 4, 1}, "connect to "+where+": "+dial.Err.Error())
+		return localStatus(451, message.EnhancedCode{4, 4, 1}, "connect to "+where(host, addr)+": "+dial.Err.Error())
 	}
-	return localStatus(451, message.EnhancedCode{4, 4, 2}, where+": "+err.Error())
+	return localStatus(451, message.EnhancedCode{4, 4, 2}, where(host, addr)+": "+err.Error())
+}
+
+// where names a host and its address for people.
+func where(host resolver.Host, addr netip.AddrPort) string {
+	if host.Socket != "" {
+		return host.Socket
+	}
+	return fmt.Sprintf("%s [%s]:%d", host.Name, addr.Addr(), addr.Port())
+}
+
+func (c *connector) dial(ctx context.Context, host resolver.Host, addr netip.AddrPort) (net.Conn, error) {
+	if host.Socket != "" {
+		return c.relay.cfg.DialSocket(ctx, host.Socket)
+	}
+	return c.relay.cfg.Dial(ctx, c.source, addr)
 }

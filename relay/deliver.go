@@ -22,9 +22,10 @@ type worker struct {
 
 	limits policy.Limits // those of when the connection was opened
 	peer   *peer
-	rest   *attempt    // a lease of which some recipients have not been put in flight yet
-	first  int         // the first of them
-	flight []*delivery // in flight, in the order the client expects them
+	next   func() *smtp.Transaction // following, for the client to ask
+	rest   *attempt                 // a lease of which some recipients have not been put in flight yet
+	first  int                      // the first of them
+	flight []*delivery              // in flight, in the order the client expects them
 }
 
 // delivery is one transaction: as many of an attempt's recipients as go together.
@@ -47,6 +48,12 @@ func (w *worker) run() {
 		return
 	}
 	w.peer = p
+	w.next = func() *smtp.Transaction {
+		if d := w.following(false); d != nil {
+			return &d.tx
+		}
+		return nil
+	}
 	l.connected(p.facts.connectTook)
 	alive := w.serve(r.delivering)
 	if w.rest != nil { // we end; what the others were told is known
@@ -87,7 +94,7 @@ func (w *worker) spent() bool {
 	if most := w.limits.MessagesPerConnection; most > 0 && w.peer.sent >= most {
 		return true
 	}
-	return w.peer.sent >= fairShare && w.lane.relay.slots.contended()
+	return w.peer.sent >= fairShare && w.lane.slots.contended()
 }
 
 // following makes the next transaction: of the rest of a lease, or of a new one. nil means that there is
@@ -195,12 +202,7 @@ func (w *worker) insecure(a *attempt) bool {
 // connection has died.
 func (w *worker) send(ctx context.Context, d *delivery) bool {
 	for {
-		result := w.peer.client.Send(ctx, &d.tx, func() *smtp.Transaction {
-			if next := w.following(false); next != nil {
-				return &next.tx
-			}
-			return nil
-		})
+		result := w.peer.client.Send(ctx, &d.tx, w.next)
 		w.landed()
 		w.outOfStep(d, &result)
 		w.conclude(d, &result)

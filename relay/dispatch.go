@@ -80,6 +80,10 @@ func (q *lookups) next() (domain string, more bool) {
 // name system says where not to send it.
 func (r *Relay) route(domain string) {
 	asked, p := time.Now(), r.policy.Load()
+	if p.Local.serves(domain) {
+		r.lanes.attach(domain, localRoute(domain), 0, p)
+		return
+	}
 	route, err := r.router.Route(r.leasing, domain)
 	if err == nil {
 		r.lanes.attach(domain, route, time.Since(asked), p)

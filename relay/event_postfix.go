@@ -2,6 +2,7 @@ package relay
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/posthaste-mta/posthaste/message"
@@ -119,7 +120,7 @@ func (p *postfixLines) appendReport(b []byte, e *Event) []byte {
 
 // appendAttempt appends the line about one recipient in one attempt.
 func (p *postfixLines) appendAttempt(b []byte, e *Event) []byte {
-	b = append(p.appendHead(b, e, "smtp", e.ID), "to="...)
+	b = append(p.appendHead(b, e, postfixAgent(e), e.ID), "to="...)
 	b = append(appendAngled(b, e.Recipient), ", relay="...)
 	b = append(appendPostfixRelay(b, e), ", delay="...)
 	b = append(appendPostfixDelay(b, e.Delays.Total()), ", delays="...)
@@ -138,6 +139,17 @@ func (p *postfixLines) appendAttempt(b []byte, e *Event) []byte {
 		b = append(appendSaid(append(b, "deferred ("...), e), ')')
 	}
 	return append(b, '\n')
+}
+
+// postfixAgent is Postfix's program for such a delivery.
+func postfixAgent(e *Event) string {
+	switch {
+	case e.Protocol == "local":
+		return "local"
+	case strings.HasPrefix(e.Protocol, "LMTP"):
+		return "lmtp"
+	}
+	return "smtp"
 }
 
 // appendSaid appends the reason: "host mx[ip] said: 451 ... (in reply to RCPT TO command)", or our
@@ -199,7 +211,13 @@ func appendPostfixClient(b []byte, e *Event) []byte {
 }
 
 func appendPostfixRelay(b []byte, e *Event) []byte {
-	if !e.PeerAddr.IsValid() {
+	switch {
+	case e.Protocol == "local":
+		return append(b, "local"...)
+	case !e.PeerAddr.IsValid() && strings.HasPrefix(e.Protocol, "LMTP"): // a Unix socket
+		b = append(appendPrintable(b, e.PeerName, maxEventName), '[')
+		return append(appendPrintable(b, e.PeerName, maxEventName), ']')
+	case !e.PeerAddr.IsValid():
 		return append(b, "none"...)
 	}
 	b = append(appendPostfixClient(b, e), ':')

@@ -19,8 +19,14 @@ const (
 type hostMemory struct {
 	mu    sync.Mutex
 	max   int
-	hosts map[netip.AddrPort]*hostNotes
-	order []netip.AddrPort // insertion order, the oldest first
+	hosts map[hostKey]*hostNotes
+	order []hostKey // insertion order, the oldest first
+}
+
+// hostKey names a host: by its address, or by the path of a Unix socket.
+type hostKey struct {
+	addr   netip.AddrPort
+	socket string
 }
 
 // hostNotes are times until which a quirk is believed; zero is never.
@@ -34,11 +40,11 @@ type hostNotes struct {
 }
 
 func newHostMemory(max int) *hostMemory {
-	return &hostMemory{max: max, hosts: make(map[netip.AddrPort]*hostNotes)}
+	return &hostMemory{max: max, hosts: make(map[hostKey]*hostNotes)}
 }
 
 // get returns a copy of what is known of addr.
-func (m *hostMemory) get(addr netip.AddrPort) hostNotes {
+func (m *hostMemory) get(addr hostKey) hostNotes {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n := m.hosts[addr]; n != nil {
@@ -48,7 +54,7 @@ func (m *hostMemory) get(addr netip.AddrPort) hostNotes {
 }
 
 // note changes what is known of addr.
-func (m *hostMemory) note(addr netip.AddrPort, change func(*hostNotes)) {
+func (m *hostMemory) note(addr hostKey, change func(*hostNotes)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := m.hosts[addr]
@@ -65,7 +71,7 @@ func (m *hostMemory) note(addr netip.AddrPort, change func(*hostNotes)) {
 }
 
 // forgive forgets that addr was dead, after a connection to it came about.
-func (m *hostMemory) forgive(addr netip.AddrPort) {
+func (m *hostMemory) forgive(addr hostKey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n := m.hosts[addr]; n != nil {

@@ -17,6 +17,7 @@ type laneKey struct {
 	source policy.Source
 	site   string
 	limits policy.Limits
+	local  bool // into the mailboxes here; a host may have the same name
 }
 
 // lane is the delivery workers and open connections for one source and one site. It holds no mail:
@@ -24,6 +25,7 @@ type laneKey struct {
 type lane struct {
 	relay *Relay
 	key   laneKey
+	slots *slots                 // the connections that it shares
 	known map[string]*laneDomain // every domain attached; guarded by the table's lock
 
 	mu    sync.Mutex

@@ -47,7 +47,7 @@ func (l *lane) staff() {
 	}
 	// Connections are opened one beyond the open ones at a time, and only for mail that an open one does not
 	// take as soon as a new one could: a burst of little mail opens no connections for nothing.
-	if l.workers < limit && l.opening <= (l.workers-l.opening) && l.impatient(now) && l.relay.slots.take(l) {
+	if l.workers < limit && l.opening <= (l.workers-l.opening) && l.impatient(now) && l.slots.take(l) {
 		w := &worker{lane: l, wake: make(chan struct{}, 1), evicted: make(chan struct{}, 1)}
 		l.workers++
 		l.opening++
@@ -125,7 +125,7 @@ func (l *lane) wait(w *worker, idle time.Duration) bool {
 		l.mu.Unlock()
 		return true
 	}
-	if l.deserted || !l.relay.slots.rest(w) {
+	if l.deserted || !l.slots.rest(w) {
 		l.mu.Unlock()
 		return false
 	}
@@ -147,7 +147,7 @@ func (l *lane) wait(w *worker, idle time.Duration) bool {
 		<-w.wake
 		woken = true
 	}
-	l.relay.slots.resume(w, woken)
+	l.slots.resume(w, woken)
 	return woken && l.relay.leasing.Err() == nil
 }
 
@@ -167,9 +167,9 @@ func (l *lane) leave() {
 	l.mu.Lock()
 	l.workers--
 	l.mu.Unlock()
-	l.relay.slots.give()
+	l.slots.give()
 	// Not every lane that waits still has mail; one that has none leaves the connection to the next.
-	for waiting := l.relay.slots.following(); waiting != nil; waiting = l.relay.slots.following() {
+	for waiting := l.slots.following(); waiting != nil; waiting = l.slots.following() {
 		waiting.mu.Lock()
 		waiting.inLine = false
 		waiting.staff()

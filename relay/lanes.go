@@ -45,7 +45,13 @@ func (t *laneTable) attachKnown(domain string) bool {
 // attach offers a domain's mail to the lane of its route, which took so long to find. p was in force when it was
 // asked for; if it is no longer, the domain is resolved again.
 func (t *laneTable) attach(domain string, route resolver.Route, took time.Duration, p *Policy) {
-	key := laneKey{source: p.sourceFor(domain), site: route.Site, limits: p.Shaping.For(domain, route.Site)}
+	key := laneKey{site: route.Site, limits: p.Shaping.For(domain, route.Site)}
+	slots := t.relay.slots
+	if key.local = route.Kind == resolver.KindLocal; key.local {
+		slots = t.relay.localSlots
+	} else {
+		key.source = p.sourceFor(domain)
+	}
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -56,7 +62,7 @@ func (t *laneTable) attach(domain string, route resolver.Route, took time.Durati
 	l := t.lanes[key]
 	fresh := l == nil
 	if fresh {
-		l = &lane{relay: t.relay, key: key, known: make(map[string]*laneDomain)}
+		l = &lane{relay: t.relay, key: key, slots: slots, known: make(map[string]*laneDomain)}
 		t.lanes[key] = l
 	}
 	d := t.domains[domain]

@@ -60,9 +60,9 @@ func retryAtOnce(err error) bool {
 func (r *Relay) learn(p *peer, err error) {
 	switch {
 	case errors.Is(err, smtp.ErrChunking):
-		r.hosts.note(p.addr, func(n *hostNotes) { n.noChunking = time.Now().Add(rememberLockstep) })
+		r.hosts.note(p.key, func(n *hostNotes) { n.noChunking = time.Now().Add(rememberLockstep) })
 	case errors.Is(err, smtp.ErrProtocol):
-		r.hosts.note(p.addr, func(n *hostNotes) { n.lockstep = time.Now().Add(rememberLockstep) })
+		r.hosts.note(p.key, func(n *hostNotes) { n.lockstep = time.Now().Add(rememberLockstep) })
 	}
 }
 

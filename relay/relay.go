@@ -6,6 +6,7 @@
 //     trace field, and is put into the queue before the client is told 250.
 //  2. dispatch.go: the queue announces each domain that has due mail; the resolver says
 //     which site receives for it, and the domain is attached to that site's lane.
+//     The mail of local domains (local.go) goes the same way, into mailboxes (local_deliver.go) instead of to a host.
 //  3. lane.go: a lane owns the connections of one source to one site, and hands each the next due mail of its
 //     domains in turn. lane_staff.go opens them by demand, up to the limits of the site; suspend.go leaves a
 //     site alone that does not serve us; lane_memory.go has mail wait for which there is no memory.
@@ -26,6 +27,7 @@ import (
 	"context"
 	"crypto/tls"
 	"hash/fnv"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -63,9 +65,11 @@ type Config struct {
 	Router   Router
 	Events   *EventLog
 	Log      *zap.Logger
-	Dial     Dialer      // nil: TCP from the source's address
-	TLS      *tls.Config // the base of the client side's settings; nil: Go's defaults
-	Client   smtp.ClientConfig
+	Dial     Dialer // nil: TCP from the source's address
+	// DialSocket opens a connection to a Unix socket; nil: as the system does.
+	DialSocket func(ctx context.Context, path string) (net.Conn, error)
+	TLS        *tls.Config // the base of the client side's settings; nil: Go's defaults
+	Client     smtp.ClientConfig
 	// MaxConnections bounds the open connections over all lanes; default 2,000.
 	MaxConnections int
 	// Memory bounds the content in delivery, in bytes; default DefaultMemory. Mail for which there is none waits.
@@ -116,18 +120,20 @@ type Policy struct {
 
 // Relay delivers what its queue holds. Make one with New, start it with Run.
 type Relay struct {
-	cfg     Config
-	queue   *queue.Queue
-	router  Router
-	events  *EventLog
-	log     *zap.Logger
-	policy  atomic.Pointer[Policy]
-	hosts   *hostMemory
-	storm   *stormGuard
-	slots   *slots
-	memory  *memory
-	reading sync.Mutex // held while content is read for a report of mail that is not in delivery
-	signing chan struct{}
+	cfg    Config
+	queue  *queue.Queue
+	router Router
+	events *EventLog
+	log    *zap.Logger
+	policy atomic.Pointer[Policy]
+	hosts  *hostMemory
+	storm  *stormGuard
+	slots  *slots
+	// localSlots are those of lanes into mailboxes.
+	localSlots *slots
+	memory     *memory
+	reading    sync.Mutex // held while content is read for a report of mail that is not in delivery
+	signing    chan struct{}
 	// filtersFail tells that a milter did not decide about the last message.
 	filtersFail atomic.Bool
 	lanes       laneTable
@@ -161,6 +167,9 @@ func New(cfg Config, p Policy) *Relay {
 	if cfg.Dial == nil {
 		cfg.Dial = dialTCP
 	}
+	if cfg.DialSocket == nil {
+		cfg.DialSocket = dialSocket
+	}
 	if cfg.TLS == nil {
 		cfg.TLS = &tls.Config{}
 	}
@@ -171,16 +180,18 @@ func New(cfg Config, p Policy) *Relay {
 		cfg.Log = zap.NewNop()
 	}
 	r := &Relay{
-		cfg:     cfg,
-		queue:   cfg.Queue,
-		router:  cfg.Router,
-		events:  cfg.Events,
-		log:     cfg.Log,
-		hosts:   newHostMemory(cfg.MaxHosts),
-		storm:   newStormGuard(),
-		slots:   newSlots(cfg.MaxConnections),
-		memory:  newMemory(cfg.Memory),
-		signing: newSigning(),
+		cfg:    cfg,
+		queue:  cfg.Queue,
+		router: cfg.Router,
+		events: cfg.Events,
+		log:    cfg.Log,
+		hosts:  newHostMemory(cfg.MaxHosts),
+		storm:  newStormGuard(),
+		slots:  newSlots(cfg.MaxConnections),
+		// No connections are made to mailboxes, and a store that hangs must not take those of others.
+		localSlots: newSlots(math.MaxInt),
+		memory:     newMemory(cfg.Memory),
+		signing:    newSigning(),
 	}
 	r.lanes.init(r)
 	r.record = newRecorder(r)
@@ -269,6 +280,11 @@ func dialTCP(ctx context.Context, source policy.Source, addr netip.AddrPort) (ne
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source.IP, 0))
 	}
 	return d.DialContext(ctx, "tcp", addr.String())
+}
+
+func dialSocket(ctx context.Context, path string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", path)
 }
 
 // localStatus is an outcome that we concluded ourselves.

@@ -73,6 +73,8 @@ type session struct {
 	stranger examined // of a client that is not ours
 
 	begun      time.Time // of the transaction
+	size       int64     // that the client announced, in bytes; 0 if it did not
+	reached    int       // addresses that are behind the local ones of recipients
 	envelope   message.Envelope
 	recipients []message.Recipient
 	suppressed []suppressed // accepted, but they get nothing
@@ -82,6 +84,7 @@ type session struct {
 func (s *session) Reset() {
 	s.giveBack()
 	s.stranger.forget()
+	s.size, s.reached = 0, 0
 	s.envelope = message.Envelope{}
 	s.recipients, s.suppressed = nil, nil
 }

@@ -28,6 +28,7 @@ type incoming struct {
 	reason    string              // why held
 	dropped   []message.Recipient // accepted, but a filter wants them to get nothing
 	droppedBy string              // the filter
+	expanded  []message.Recipient // aliases of several, whose senders want to hear of success
 }
 
 // Data implements gosmtp.Session. When it returns the reply 250, the message is on stable storage.
@@ -70,6 +71,9 @@ func (m *incoming) take() error {
 		return err
 	}
 	if err := m.stamp(); err != nil {
+		return err
+	}
+	if err := m.expand(); err != nil {
 		return err
 	}
 	if err := m.sign(); err != nil {

@@ -15,6 +15,7 @@ func (s *session) Mail(from string, opts *gosmtp.MailOptions) error {
 	if err := s.checkSender(from, opts); err != nil {
 		return s.reject(from, "", err)
 	}
+	s.size = opts.Size
 	s.envelope.Sender = from
 	s.envelope.UTF8 = opts.UTF8
 	s.envelope.RequireTLS = opts.RequireTLS

@@ -52,6 +52,8 @@ func (s *session) checkRecipient(to message.Address, operator bool) error {
 		return err
 	case operator:
 		return nil
+	case p.Local.serves(to.Domain):
+		return s.checkLocal(p.Local, to)
 	case login == nil && !p.Access.MayRelay(s.info.RemoteAddr.Addr(), to):
 		return reply(550, 5, 7, 1, "Relay access denied")
 	case p.Access.Unknown(to):

@@ -22,6 +22,7 @@ import (
 
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy"
+	"github.com/posthaste-mta/posthaste/policy/address"
 	"github.com/posthaste-mta/posthaste/policy/classify"
 	"github.com/posthaste-mta/posthaste/queue"
 	"github.com/posthaste-mta/posthaste/resolver"
@@ -49,6 +50,11 @@ var update = flag.Bool("update", false, "write what happened into the stories in
 //	retry           has an operator ask for all mail to be tried now
 //	release         has an operator release all mail that is held
 //	received HOST   what the remote took: envelope, and content if "content" is given too
+//	local           who has a mailbox here: domain, account ADDRESS [QUOTA], gone, alias ADDRESS -> ADDRESS,..., postmaster
+//	store           works, fails, hangs, or takes DURATION
+//	mailbox ADDRESS what is in a mailbox: the fields of delivery, and all if "content" is given too
+//
+// In a zone, DOMAIN LMTP HOST and DOMAIN SOCKET PATH lead to a mail store; its remote is HOST or PATH.
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/stories/*.txt")
 	if err != nil || len(files) == 0 {
@@ -119,8 +125,11 @@ type story struct {
 	policy Policy
 	limits policy.Limits
 	closes []func() // of what policy has
-	end    context.CancelFunc
-	ended  chan error
+
+	mailboxes *testMailboxes
+	addresses address.Config
+	end       context.CancelFunc
+	ended     chan error
 
 	mu      sync.Mutex
 	zone    map[string][]string // "example.net" -> "MX 10 mx1.example.net"
@@ -155,7 +164,7 @@ func (s *story) start() {
 	}
 	go s.sub.follow(s.events.Subscribe(0))
 	s.relay = New(Config{
-		Hostname: "relay.test", Queue: s.queue, Router: s, Events: s.events, Dial: s.dial,
+		Hostname: "relay.test", Queue: s.queue, Router: s, Events: s.events, Dial: s.dial, DialSocket: s.dialSocket,
 		Client: smtp.ClientConfig{SkipQuitReply: true},
 	}, s.shaped())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -224,6 +233,12 @@ func (s *story) step(command string, input []string) string {
 	case "retry":
 		s.must(s.relay.Retry(context.Background(), queue.Filter{}))
 		return s.seen()
+	case "local":
+		s.local(input)
+	case "store":
+		s.store(words[1:])
+	case "mailbox":
+		return s.mailbox(words[1], len(words) > 2)
 	case "received":
 		return s.received(words[1], len(words) > 2)
 	default:
@@ -351,6 +366,8 @@ func (s *story) submit(settings, input []string) string {
 		case "tenant":
 			intake.Tenant = v
 		case "client": // see above
+		case "size":
+			fmt.Sscan(v, &mail.Size)
 		case "envid":
 			mail.EnvelopeID = v
 		case "utf8":
@@ -503,6 +520,15 @@ func (s *story) Route(ctx context.Context, domain string) (resolver.Route, error
 			return route, &resolver.Failure{Status: message.Status{Code: 451, Enhanced: message.EnhancedCode{4, 4, 3}, Text: "name server failure"}}
 		case "NULLMX":
 			return route, &resolver.Failure{Status: message.Status{Code: 556, Enhanced: message.EnhancedCode{5, 1, 10}, Text: domain + " takes no mail"}}
+		case "SOCKET":
+			return resolver.Route{Domain: domain, Site: "lmtp:unix:" + f[1], Kind: resolver.KindStatic, LMTP: true, Hosts: []resolver.Host{{
+				Name: f[1], Socket: f[1], Addrs: []netip.AddrPort{{}},
+			}}}, nil
+		case "LMTP":
+			addr := strings.TrimPrefix(s.zone[f[1]][0], "A ")
+			return resolver.Route{Domain: domain, Site: "lmtp:" + f[1] + ":24", Kind: resolver.KindStatic, LMTP: true, Hosts: []resolver.Host{{
+				Name: f[1], Addrs: []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr(addr), 24)},
+			}}}, nil
 		case "MX":
 			host := resolver.Host{Name: f[2]}
 			fmt.Sscan(f[1], &host.Preference)
@@ -536,6 +562,16 @@ func (s *story) dial(_ context.Context, _ policy.Source, addr netip.AddrPort) (n
 		}
 	}
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+}
+
+// dialSocket connects to the remote that has the path for a name.
+func (s *story) dialSocket(_ context.Context, path string) (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.remotes[path] == nil {
+		return nil, &net.OpError{Op: "dial", Net: "unix", Err: errors.New("no such file or directory")}
+	}
+	return s.remotes[path].Dial(), nil
 }
 
 // storySink keeps events until they are looked at.

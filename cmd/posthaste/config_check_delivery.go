@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/posthaste-mta/posthaste/resolver"
 )
 
 // destinations checks routes, the smart host and sites.
@@ -39,9 +41,15 @@ func (c *checker) destinations() {
 	}
 }
 
-// target checks where a route leads: host (its MX is looked up), host:port, [address] or
-// [address]:port.
+// target checks where a route leads: host (its MX is looked up), host:port, [address],
+// [address]:port, or to a mail store lmtp://host:port or lmtp:unix:/path.
 func (c *checker) target(key, target string) {
+	if strings.HasPrefix(target, "lmtp:/") || strings.HasPrefix(target, "lmtp:unix:") {
+		if _, err := resolver.ParseNextHop(target); err != nil {
+			c.fail(key, "%v", err)
+		}
+		return
+	}
 	host := target
 	if strings.HasSuffix(target, "]") {
 		host = strings.TrimPrefix(strings.TrimSuffix(target, "]"), "[")
@@ -52,7 +60,7 @@ func (c *checker) target(key, target string) {
 		}
 	}
 	if _, err := netip.ParseAddr(host); err != nil && checkDomain(host) != "" {
-		c.fail(key, "%q is none of host, host:port, [address]:port", target)
+		c.fail(key, "%q is none of host, host:port, [address]:port, lmtp://host:port, lmtp:unix:/path", target)
 	}
 }
 
