@@ -105,15 +105,13 @@ func readLetter(content []byte, crc *crc32.Table) (n uint64, whole bool) {
 	if len(content)-i < benchLine {
 		return 0, false
 	}
-	f := content[i+len(benchField) : i+benchLine-2]
+	line := content[i : i+benchLine]
 	rest := content[i+benchLine:]
-	n, err1 := strconv.ParseUint(string(f[:16]), 16, 64)
-	sum, err2 := strconv.ParseUint(string(f[17:25]), 16, 32)
-	size, err3 := strconv.ParseUint(string(f[26:34]), 16, 32)
-	if err1 != nil || err2 != nil || err3 != nil {
-		return 0, false
+	if n, err := strconv.ParseUint(string(line[len(benchField):][:16]), 16, 64); err == nil {
+		sent := fmt.Appendf(nil, "%s%016x %08x %08x\r\n", benchField, n, crc32.Checksum(rest, crc), len(rest))
+		return n, bytes.Equal(line, sent)
 	}
-	return n, uint64(len(rest)) == size && uint64(crc32.Checksum(rest, crc)) == sum
+	return 0, false
 }
 
 // appendRecipient appends the k-th recipient of message n: "r3.17@domain".
