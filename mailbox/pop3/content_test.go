@@ -73,3 +73,11 @@ func BenchmarkContent(b *testing.B) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// arrived is what a client has of a message: with a line end.
+func arrived(m string) string {
+	if !strings.HasSuffix(m, "\r\n") {
+		m += "\r\n"
+	}
+	return m
+}

@@ -40,14 +40,6 @@ func letters() []string {
 // longLine is the index in letters of the one that has it.
 const longLine = 2
 
-// arrived is what a client has of a message: with a line end.
-func arrived(m string) string {
-	if !strings.HasSuffix(m, "\r\n") {
-		m += "\r\n"
-	}
-	return m
-}
-
 // interopServers serves one maildrop in clear with STLS, and under TLS from the first byte.
 func interopServers(t *testing.T) (b *inbox, clear, implicit string) {
 	t.Helper()

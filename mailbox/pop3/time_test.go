@@ -44,7 +44,11 @@ type client struct {
 func (l *pipeListener) dial(t testing.TB) *client {
 	ours, theirs := net.Pipe()
 	l.conns <- theirs
-	return &client{t: t, nc: ours, br: bufio.NewReader(ours)}
+	return newClient(t, ours)
+}
+
+func newClient(t testing.TB, nc net.Conn) *client {
+	return &client{t: t, nc: nc, br: bufio.NewReader(nc)}
 }
 
 func (c *client) send(s string) {
