@@ -13,12 +13,15 @@ type Config struct {
 	Hostname string `toml:"hostname"`
 	// DataDir holds the queue. One process at a time may use it.
 	DataDir string `toml:"data_dir"`
-	// SmartHost takes the mail of every domain without a route: host, host:port or [address]:port.
+	// SmartHost takes the mail of every domain without a route: host, host:port or [address]:port, or a provider's by
+	// "isp:" and the name that `posthaste isp` has for it.
 	SmartHost string `toml:"smart_host"`
 
 	Listeners []Listener `toml:"listener"`
 	// Credentials are names that may log in.
 	Credentials []Credential `toml:"credential"`
+	// Logins are who we are at next hops that want to know.
+	Logins []Login `toml:"login"`
 	// Certificates are for all listeners with TLS, beside their own.
 	Certificates []Certificate `toml:"certificate"`
 	ACME         ACME          `toml:"acme"`

@@ -30,6 +30,7 @@ func checkConfig(cfg *Config, pos *Positions) ConfigErrors {
 	c.certificates()
 	c.credentials()
 	c.destinations()
+	c.nextHopLogins()
 	c.sources()
 	c.retries()
 	c.classify()

@@ -44,6 +44,12 @@ func (c *checker) destinations() {
 // target checks where a route leads: host (its MX is looked up), host:port, [address],
 // [address]:port, or to a mail store lmtp://host:port or lmtp:unix:/path.
 func (c *checker) target(key, target string) {
+	if strings.HasPrefix(target, ispPrefix) {
+		if _, err := parseNextHop(target); err != nil {
+			c.fail(key, "%v", err)
+		}
+		return
+	}
 	if strings.HasPrefix(target, "lmtp:/") || strings.HasPrefix(target, "lmtp:unix:") {
 		if _, err := resolver.ParseNextHop(target); err != nil {
 			c.fail(key, "%v", err)

@@ -159,6 +159,9 @@ func (c *Config) complete() {
 			l.Name = l.Kind
 		}
 	}
+	for i := range c.Logins {
+		c.Logins[i].complete(c.SmartHost)
+	}
 	for i := range c.Credentials {
 		if c.Credentials[i].Class == "" {
 			c.Credentials[i].Class = "normal"

@@ -293,7 +293,7 @@ func (d *daemon) reload() error {
 	if err := d.certificates.reload(); err != nil {
 		return err
 	}
-	if err := d.resolver.SetRoutes(cfg.Routes, cfg.SmartHost); err != nil {
+	if err := d.resolver.SetRoutes(cfg.routing()); err != nil {
 		return err
 	}
 	if err := d.screens.apply(cfg, &policy); err != nil {

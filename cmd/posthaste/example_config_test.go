@@ -24,6 +24,7 @@ func withoutComments(t *testing.T, text string) string {
 	if err := os.WriteFile(filepath.Join(tls, "shop"), []byte("a secret of the shop\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	write(t, filepath.Join(tls, "provider"), []byte("a password of ours\n"))
 	text = strings.ReplaceAll(text, "/etc/posthaste/tls", tls)
 	text = strings.ReplaceAll(text, "/etc/posthaste/credentials", tls)
 	return regexp.MustCompile(`(?m)^#(["a-z\[])`).ReplaceAllString(text, "$1")

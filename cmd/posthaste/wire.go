@@ -61,10 +61,11 @@ func resolverConfig(cfg *Config) resolver.Config {
 		"prefer-ipv6": resolver.IPv6First, "prefer-ipv4": resolver.IPv4First,
 		"ipv4": resolver.IPv4Only, "ipv6": resolver.IPv6Only,
 	}
+	routes, smartHost := cfg.routing()
 	r := resolver.Config{
 		Servers: cfg.DNS.Servers, Timeout: cfg.DNS.Timeout.Duration, Attempts: cfg.DNS.Attempts,
 		MinTTL: cfg.DNS.MinTTL.Duration, MaxTTL: cfg.DNS.MaxTTL.Duration, NegativeTTL: cfg.DNS.NegativeTTL.Duration,
-		CacheEntries: cfg.DNS.CacheEntries, Routes: cfg.Routes, SmartHost: cfg.SmartHost,
+		CacheEntries: cfg.DNS.CacheEntries, Routes: routes, SmartHost: smartHost,
 		Port: uint16(cfg.Delivery.Port), Families: families[cfg.DNS.IP],
 		LocalNames:   []string{cfg.Hostname},
 		DenyPrefixes: prefixes(cfg.DNS.Deny), AllowPrefixes: prefixes(cfg.DNS.AllowPrivate),
@@ -146,6 +147,10 @@ func relayPolicy(cfg *Config) (relay.Policy, error) {
 	if err != nil {
 		return relay.Policy{}, err
 	}
+	logins, wrong, err := cfg.logins()
+	if err != nil {
+		return relay.Policy{}, fmt.Errorf("login %d: %w", wrong+1, err)
+	}
 	recipients, err := readRecipients(cfg.Relay.Recipients)
 	if err != nil {
 		return relay.Policy{}, fmt.Errorf("relay.recipients: %w", err)
@@ -162,6 +167,7 @@ func relayPolicy(cfg *Config) (relay.Policy, error) {
 		Retry:   schedulesOf(cfg),
 		Classes: classes,
 		Shaping: shaping,
+		Logins:  logins,
 		Pools:   poolsOf(cfg),
 		Bounce: relay.BounceConfig{
 			From: cfg.Bounce.From, ReturnFullLimit: int(cfg.Bounce.ReturnSize), PerHour: cfg.Bounce.StormLimit,
