@@ -49,8 +49,9 @@ func TestPolicyReachesLaneInLine(t *testing.T) {
 		s.limits.TLS = policy.TLSVerify
 		s.relay.SetPolicy(s.shaped())
 		time.Sleep(7 * time.Minute)
-		if n := s.relay.Metrics().Connections; n != 2 {
-			t.Errorf("%d connections, not one to each site", n)
+		// That to mx.z.test, which has just died, may be made anew in the same moment.
+		if n := s.remotes["mx.x.test"].Connections(); n != 1 {
+			t.Errorf("%d connections to mx.x.test", n)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"crypto/tls"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -104,10 +105,25 @@ func (m *incoming) milterSession() milter.Session {
 		ClientName: m.stranger.name, HELO: m.info.HELO,
 	}
 	if t := m.info.TLS; t != nil {
-		s.TLSVersion, s.TLSCipher = tls.VersionName(t.Version), tls.CipherSuiteName(t.CipherSuite)
+		s.TLSVersion = strings.Replace(tls.VersionName(t.Version), "TLS ", "TLSv", 1) // as OpenSSL has it
+		s.TLSCipher = tls.CipherSuiteName(t.CipherSuite)
+		s.TLSBits = cipherBits(s.TLSCipher)
 	}
 	if login, err := m.credential(); err == nil && login != nil { // stamp tells of an error
-		s.AuthName = login.Name
+		s.AuthName, s.AuthType = login.Name, m.sasl
 	}
 	return s
+}
+
+// cipherBits is the length of a cipher suite's key; 0 if its name does not tell.
+func cipherBits(suite string) int {
+	switch {
+	case strings.Contains(suite, "_AES_256_"), strings.Contains(suite, "_CHACHA20_"):
+		return 256
+	case strings.Contains(suite, "_AES_128_"), strings.Contains(suite, "_RC4_128_"):
+		return 128
+	case strings.Contains(suite, "_3DES_"):
+		return 168
+	}
+	return 0
 }

@@ -63,6 +63,7 @@ type session struct {
 	end context.CancelFunc
 
 	login   *auth.Live // nil until the client has logged in
+	sasl    string     // the mechanism that it did by
 	command string     // that is being answered, as events name it
 
 	presence *limit.Presence  // of the connection

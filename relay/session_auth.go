@@ -47,13 +47,14 @@ func (s authSession) Auth(mechanism string) (sasl.Server, error) {
 	if err != nil {
 		return nil, s.reject("", "", err)
 	}
-	return &login{session: s.session, exchange: x}, nil
+	return &login{session: s.session, exchange: x, mechanism: mechanism}, nil
 }
 
 // login is an AUTH command under way. The name that the client gives is told nobody: at times it is the secret.
 type login struct {
-	session  *session
-	exchange *auth.Exchange
+	session   *session
+	exchange  *auth.Exchange
+	mechanism string
 }
 
 // Next implements sasl.Server.
@@ -63,7 +64,7 @@ func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
 		return nil, false, l.session.reject("", "", err)
 	}
 	if done {
-		l.session.login = l.exchange.Live()
+		l.session.login, l.session.sasl = l.exchange.Live(), l.mechanism
 		if err := l.session.limitLogin(); err != nil {
 			l.session.login = nil
 			return nil, false, l.session.reject("", "", err)

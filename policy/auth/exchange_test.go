@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"strings"
 	"testing"
@@ -228,13 +229,17 @@ func FuzzExchange(f *testing.F) {
 		f.Add(m, []byte("n,,n=tim,r=abc"), []byte("c=biws,r=abc0,p=AAAA"), []byte(""))
 		f.Add(m, []byte("y,a=t=2Cm,n=t=3Dm,r=abc,x=y"), []byte("c=eSws,r=abc0,x=y,p=AAAA"), []byte(""))
 	}
+	f.Add(byte(3), []byte("p=tls-exporter,,n=tim,r=abc"), []byte("c=cD10bHMtZXhwb3J0ZXIsLA==,r=abc0,p=AAAA"), []byte(""))
+	f.Add(byte(3), []byte("p=tls-unique,,n=tim,r=abc"), []byte("c=,r=abc0,p="), []byte("="))
+	f.Add(byte(3), []byte("p=tls-exporter,a=tim,n=tim,r=abc"), []byte("c=cD10bHMtZXhwb3J0ZXIsYT10aW0sAAAAAAAAAAA=,r=abc0,p=AAAA"), []byte(""))
+	_, bound := handshake(f, tls.VersionTLS13)
 	w := newWorld(f)
 	w.guard.o.AddressFailures, w.guard.o.NameFailures = 1e9, 1e9
 	w.add("tim")
 	w.auth.scramNonce = func() string { return "0" }
 	f.Fuzz(func(t *testing.T, which byte, a, b, c []byte) {
-		mechanism := []string{Plain, Login, ScramSHA256}[int(which)%3]
-		x, err := w.auth.Begin(ctx, mechanism, Client{Addr: here})
+		mechanism := []string{Plain, Login, ScramSHA256, ScramSHA256Plus}[int(which)%4]
+		x, err := w.auth.Begin(ctx, mechanism, Client{Addr: here, TLS: &bound})
 		if err != nil {
 			t.Fatal(err)
 		}
