@@ -39,7 +39,7 @@ var only = map[string][]string{
 	"github.com/fsnotify/":            {"cmd"},
 	"github.com/schollz/progressbar":  {"bench", "cmd"},
 	"github.com/miekg/dns":            {"resolver", "bench"},
-	"github.com/pires/go-proxyproto":  {"smtp"},
+	"github.com/pires/go-proxyproto":  {"smtp", "cmd"},
 	"github.com/emersion/go-smtp":     {"smtp", "relay", "bench", "cmd"},
 	"github.com/rogpeppe/go-internal": {"cmd"},
 	"blitiri.com.ar/go/spf":           {"policy/inbound"},

@@ -41,6 +41,10 @@ import (
 //	POST /v1/credentials                   {credential, secret}: makes one; {secret}
 //	POST /v1/credentials/NAME[/ACT]        {credential}, or ACT: disable enable, rotate {secret, overlap_ns}; {secret}
 //	DELETE /v1/credentials/NAME            nothing, when it is gone
+//	GET  /v1/users[/NAME]                  User, or a list of all
+//	POST /v1/users                         {name, quota, secret}: makes one; {secret}
+//	POST /v1/users/NAME/ACT                {}, passwd {secret}, quota {quota}; ACT: passwd disable enable quota; {secret}
+//	DELETE /v1/users/NAME                  nothing, when it is gone with its mail
 //	POST /v1/reload                        nothing, when the new configuration is in force
 type Control struct {
 	Relay Relay
@@ -62,6 +66,7 @@ func (c *Control) Handler() http.Handler {
 	c.suppressRoutes(mux)
 	c.greylistRoutes(mux)
 	c.credentialRoutes(mux)
+	c.userRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem(http.StatusNotFound, "no such call: "+r.Method+" "+r.URL.Path))
 	})

@@ -12,6 +12,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/posthaste-mta/posthaste/mailbox"
+	"github.com/posthaste-mta/posthaste/mailbox/imap"
+	"github.com/posthaste-mta/posthaste/mailbox/pop3"
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/policy/greylist"
@@ -164,6 +167,20 @@ func fakeSources(t *testing.T) Sources {
 		Harvest: func() limit.HarvestMetrics { return limit.HarvestMetrics{Delayed: 4, Refused: 1, Clients: 3} },
 		Suppression: func() suppress.Metrics {
 			return suppress.Metrics{Entries: 100, Lookups: 50, Hits: 7, StoreAsked: 8, Noted: 3, Entered: 1, Expired: 2}
+		},
+		Mailbox: func() mailbox.Metrics {
+			return mailbox.Metrics{Accounts: 2, OpenFolders: 3, IndexBytes: 4096, Delivered: 9, Refused: 1, Appended: 4, Expunged: 5, Batches: 8, SyncTime: 30 * time.Millisecond, Reclaimed: 2, DiskBytes: 1 << 20}
+		},
+		MailboxErr: func() error { return mailbox.ErrFailed },
+		IMAP: map[string]func() imap.Metrics{
+			"imap": func() imap.Metrics {
+				return imap.Metrics{Connections: 4, Sessions: 3, Idling: 2, TurnedAway: 1, Logins: 7, RefusedLogins: 2, Commands: 99}
+			},
+		},
+		POP3: map[string]func() pop3.Metrics{
+			"pop3": func() pop3.Metrics {
+				return pop3.Metrics{OpenConnections: 2, OpenSessions: 1, RefusedConnections: 3, Logins: 5, LoginFailures: 1, InUse: 1, Commands: 40, Retrieved: 6, RetrievedBytes: 6000, Deleted: 4}
+			},
 		},
 		Servers: map[string]func() smtp.ServerMetrics{
 			"mx":         func() smtp.ServerMetrics { return smtp.ServerMetrics{Connections: 10, OpenConnections: 2} },

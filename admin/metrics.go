@@ -6,6 +6,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/posthaste-mta/posthaste/mailbox"
+	"github.com/posthaste-mta/posthaste/mailbox/imap"
+	"github.com/posthaste-mta/posthaste/mailbox/pop3"
 	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/policy/greylist"
 	"github.com/posthaste-mta/posthaste/policy/limit"
@@ -34,6 +37,12 @@ type Sources struct {
 	Milters func() map[string]milter.Metrics
 	// Servers are the SMTP listeners by name. Their number bounds the label.
 	Servers map[string]func() smtp.ServerMetrics
+	// Mailbox is the store of local mail, MailboxErr why it acknowledges nothing any more, and IMAP and POP3 the
+	// listeners by name.
+	Mailbox    func() mailbox.Metrics
+	MailboxErr func() error
+	IMAP       map[string]func() imap.Metrics
+	POP3       map[string]func() pop3.Metrics
 }
 
 // NewRegistry returns a registry of all metrics, for Web.
@@ -74,10 +83,15 @@ type snapshot struct {
 	milters     map[string]milter.Metrics
 
 	servers map[string]smtp.ServerMetrics
+
+	mailbox       *mailbox.Metrics
+	mailboxFailed bool
+	imap          map[string]imap.Metrics
+	pop3          map[string]pop3.Metrics
 }
 
 func (s *Sources) snapshot() *snapshot {
-	now := &snapshot{version: s.Version, servers: make(map[string]smtp.ServerMetrics)}
+	now := &snapshot{version: s.Version, servers: askEach(s.Servers), imap: askEach(s.IMAP), pop3: askEach(s.POP3)}
 	if s.Events != nil {
 		stats, log := s.Events.Stats(), s.Events.Metrics()
 		now.stats, now.log = &stats, &log
@@ -91,8 +105,15 @@ func (s *Sources) snapshot() *snapshot {
 		now.milters = s.Milters()
 	}
 	now.limits, now.harvest, now.suppression = ask(s.Limits), ask(s.Harvest), ask(s.Suppression)
-	for name, server := range s.Servers {
-		now.servers[name] = server()
+	now.mailbox = ask(s.Mailbox)
+	now.mailboxFailed = s.MailboxErr != nil && s.MailboxErr() != nil
+	return now
+}
+
+func askEach[T any](sources map[string]func() T) map[string]T {
+	now := make(map[string]T, len(sources))
+	for name, source := range sources {
+		now[name] = source()
 	}
 	return now
 }
@@ -158,6 +179,12 @@ func newCollector(s Sources) *collector {
 	}
 	if len(s.Servers) > 0 {
 		c.families = append(c.families, serverFamilies()...)
+	}
+	if s.Mailbox != nil {
+		c.families = append(c.families, mailboxFamilies()...)
+	}
+	if len(s.IMAP)+len(s.POP3) > 0 {
+		c.families = append(c.families, mailServerFamilies()...)
 	}
 	if s.Relay != nil || len(s.Servers) > 0 {
 		c.families = append(c.families, connectionsFamily())

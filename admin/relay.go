@@ -56,4 +56,6 @@ type Tools struct {
 	Greylist Greylist
 	// Credentials is who may log in.
 	Credentials Credentials
+	// Users is who has a mailbox.
+	Users Users
 }

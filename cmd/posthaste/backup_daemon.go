@@ -12,8 +12,9 @@ import (
 
 // The folders in data_dir, and in a backup of it.
 const (
-	queueFolder  = "queue"
-	policyFolder = "policy"
+	queueFolder   = "queue"
+	policyFolder  = "policy"
+	mailboxFolder = "mailbox"
 )
 
 // steered is the relay as the control socket steers it.

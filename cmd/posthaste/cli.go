@@ -26,6 +26,7 @@ type cli struct {
 	DKIM       dkimCmd       `cmd:"" name:"dkim" group:"Prepare" help:"Make, publish, rotate and check the keys that sign mail."`
 	ISP        ispCmd        `cmd:"" name:"isp" group:"Prepare" help:"Show the servers of well-known mail providers."`
 	Credential credentialCmd `cmd:"" group:"Steer a running daemon" help:"Say who may log in and send, as whom and how much."`
+	User       userCmd       `cmd:"" group:"Steer a running daemon" help:"Say who has a mailbox here."`
 	Greylist   greylistCmd   `cmd:"" group:"Steer a running daemon" help:"Show whom the greylist knows, forget or allow some."`
 	Suppress   suppressCmd   `cmd:"" group:"Steer a running daemon" help:"Keep mail from addresses and domains that want none."`
 	Backup     backupCmd     `cmd:"" group:"Steer a running daemon" help:"Copy the queue and what policy keeps while mail goes on."`

@@ -32,6 +32,8 @@ type Config struct {
 	Tarpit      Tarpit      `toml:"tarpit"`
 	Suppression Suppression `toml:"suppression"`
 	Relay       Relay       `toml:"relay"`
+	Mailbox     Mailbox     `toml:"mailbox"`
+	Aliases     []Alias     `toml:"alias"`
 	Inbound     Inbound     `toml:"inbound"`
 	Greylist    Greylist    `toml:"greylist"`
 	Milters     []Milter    `toml:"milter"`
@@ -54,15 +56,15 @@ type Config struct {
 	Shutdown Shutdown          `toml:"shutdown"`
 }
 
-// Listener is one SMTP socket.
+// Listener is one socket of SMTP, IMAP or POP3.
 type Listener struct {
 	// Name stands in events and metrics; a socket passed by systemd is matched by it.
 	Name string `toml:"name"`
 	// Address is host:port, or "systemd" for the socket unit whose FileDescriptorName is Name.
 	Address string `toml:"address"`
 	// Kind is mx (other servers bring mail) or submission (own users and programs do: a missing
-	// Date and Message-ID are added, Bcc is removed).
-	Kind string `toml:"kind" enum:"mx,submission"`
+	// Date and Message-ID are added, Bcc is removed); imap and pop3 are where owners of mailboxes read their mail.
+	Kind string `toml:"kind" enum:"mx,submission,imap,pop3"`
 	// Tenant owns the mail taken here, and Class is its priority: within a domain and a site, tenants
 	// and classes take turns by [queue.weights], so that a newsletter never buries a password reset.
 	Tenant string `toml:"tenant"`

@@ -35,6 +35,7 @@ func checkConfig(cfg *Config, pos *Positions) ConfigErrors {
 	c.retries()
 	c.classify()
 	c.queueAndDNS()
+	c.mailbox()
 	c.inbound()
 	c.greylist()
 	c.milters()

@@ -32,6 +32,7 @@ func DefaultConfig() *Config {
 		},
 		Tarpit:      defaultTarpit(),
 		Suppression: defaultSuppression(),
+		Mailbox:     defaultMailbox(),
 		Inbound:     defaultInbound(),
 		Greylist:    defaultGreylist(),
 		Queue: Queue{
@@ -152,6 +153,8 @@ func (c *Config) complete() {
 		case l.Auth != "":
 		case l.Kind == "submission":
 			l.Auth = "strangers"
+		case l.readsMail():
+			l.Auth = "required"
 		default:
 			l.Auth = "off"
 		}
@@ -184,6 +187,7 @@ func (c *Config) complete() {
 			c.Sources[i].EHLO = c.Hostname
 		}
 	}
+	c.Mailbox.complete(c.DataDir)
 	c.Inbound.complete(c.Hostname)
 	for i := range c.Milters {
 		c.Milters[i].complete()

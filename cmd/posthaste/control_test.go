@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/posthaste-mta/posthaste/admin"
+	"github.com/posthaste-mta/posthaste/mailbox"
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/policy/greylist"
@@ -42,6 +43,9 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { ts.Check(errors.Join(waiting.Close(), list.Close(), kept.Close())) })
 	book, err := auth.OpenBook(context.Background(), kept, nil)
 	ts.Check(err)
+	mails, err := mailbox.Open(mailbox.Options{Dir: filepath.Join(ts.Getenv("WORK"), "mailbox")})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(mails.Close()) })
 	c := admin.Control{Relay: d, Tools: admin.Tools{
 		Trace: func(_ context.Context, w io.Writer, id message.ID) error {
 			_, err := fmt.Fprintf(w, "the life of %s\n", id)
@@ -55,6 +59,10 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 		Suppression: list,
 		Greylist:    admin.LocalGreylist{Greylist: waiting},
 		Credentials: admin.BookCredentials(book),
+		Users: admin.LocalUsers{
+			Store: mails, Book: book,
+			Local: func(domain string) bool { return domain == "example.com" }, Quota: func() int64 { return 1 << 20 },
+		},
 	}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

@@ -52,8 +52,8 @@ func (f *controlFlags) configOfSocket() *Config {
 // openPolicyStore opens what policy keeps while no daemon has it open. Only the user whose folder it is may: what root
 // wrote there, the daemon could not open.
 func openPolicyStore(cfg *Config) (*store.Store, error) {
-	if owner, ok := ownerOf(cfg.DataDir); ok && owner != os.Geteuid() {
-		return nil, withCode(exitNoPerm, fmt.Errorf("the daemon is not running, and %s belongs to user %d: start the daemon, or do this as that user", cfg.DataDir, owner))
+	if err := mayOpen(cfg); err != nil {
+		return nil, err
 	}
 	s, err := store.Open(store.Options{Dir: filepath.Join(cfg.DataDir, policyFolder)})
 	switch {
@@ -65,17 +65,34 @@ func openPolicyStore(cfg *Config) (*store.Store, error) {
 	return s, nil
 }
 
+// mayOpen tells why data_dir is not ours to write to.
+func mayOpen(cfg *Config) error {
+	if owner, ok := ownerOf(cfg.DataDir); ok && owner != os.Geteuid() {
+		return withCode(exitNoPerm, fmt.Errorf("the daemon is not running, and %s belongs to user %d: start the daemon, or do this as that user", cfg.DataDir, owner))
+	}
+	return nil
+}
+
 func inBook(ctx context.Context, cfg *Config, s *store.Store, do func(context.Context, admin.Credentials) error) error {
+	book, err := bookIn(ctx, cfg, s)
+	if err != nil {
+		return err
+	}
+	return do(ctx, admin.BookCredentials(book))
+}
+
+// bookIn returns the credentials of the store and of the configuration.
+func bookIn(ctx context.Context, cfg *Config, s *store.Store) (*auth.Book, error) {
 	book, err := auth.OpenBook(ctx, s, nil)
 	if err != nil {
-		return withCode(exitUnavailable, err)
+		return nil, withCode(exitUnavailable, err)
 	}
 	list, err := credentialsOf(cfg)
 	if err == nil {
 		err = book.SetReadOnly(ctx, list)
 	}
 	if err != nil {
-		return configError(err)
+		return nil, configError(err)
 	}
-	return do(ctx, admin.BookCredentials(book))
+	return book, nil
 }

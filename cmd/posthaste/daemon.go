@@ -23,20 +23,22 @@ import (
 
 // daemon is a running relay with all its engines, for serve and up.
 type daemon struct {
-	cfg      *Config
-	path     string // of the configuration file; "" when there is none to read again
-	log      *zap.Logger
-	queue    *queue.Queue
-	store    *store.Store // what policy keeps
-	engines  *engines
-	screens  *screens
-	resolver *resolver.Resolver
-	events   *relay.EventLog
-	book     *auth.Book // who may log in
-	auth     *auth.Authenticator
-	relay    *relay.Relay
-	doors    []*door
-	office   *office // the HTTP listener and the control socket
+	cfg       *Config
+	path      string // of the configuration file; "" when there is none to read again
+	log       *zap.Logger
+	queue     *queue.Queue
+	store     *store.Store // what policy keeps
+	mailboxes *mailboxes   // nil: no local domains
+	engines   *engines
+	screens   *screens
+	resolver  *resolver.Resolver
+	events    *relay.EventLog
+	book      *auth.Book // who may log in
+	auth      *auth.Authenticator
+	relay     *relay.Relay
+	doors     []*door
+	mailDoors []*mailDoor
+	office    *office // the HTTP listener and the control socket
 
 	certificates *certificates
 
@@ -78,6 +80,9 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 	if d.store, err = store.Open(store.Options{Dir: filepath.Join(cfg.DataDir, policyFolder), Log: log.Named("policy")}); err != nil {
 		return d, err
 	}
+	if d.mailboxes, err = openMailboxes(cfg, log); err != nil {
+		return d, err
+	}
 	if d.engines, err = openEngines(cfg, d.store, log); err != nil {
 		return d, err
 	}
@@ -107,6 +112,9 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 		return d, err
 	}
 	if err := d.screens.apply(cfg, &policy); err != nil {
+		return d, err
+	}
+	if err := d.mailboxes.apply(cfg, &policy); err != nil {
 		return d, err
 	}
 	d.relay = relay.New(relay.Config{
@@ -143,6 +151,14 @@ func (d *daemon) openDoors() error {
 		return err
 	}
 	for _, l := range d.cfg.Listeners {
+		if l.readsMail() {
+			sockets, err := l.bind(passed)
+			if err != nil {
+				return fmt.Errorf("listener %s: %w", l.Name, err)
+			}
+			d.mailDoors = append(d.mailDoors, d.mailDoor(l, sockets))
+			continue
+		}
 		door := &door{Listener: l}
 		if door.sockets, err = l.bind(passed); err != nil {
 			return fmt.Errorf("listener %s: %w", l.Name, err)
@@ -186,6 +202,7 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 			})
 		}
 	}
+	d.serveMail(&work, failed)
 	work.Go(func() { d.office.serve(failed) })
 	relaying, stopRelaying := context.WithCancel(context.Background())
 	defer stopRelaying()
@@ -212,6 +229,7 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 	stop := context.AfterFunc(hurry, d.relay.Abort)
 	defer stop()
 	d.office.stop()
+	d.closeMailDoors(drain)
 	work.Wait()
 	return errors.Join(err, d.close())
 }
@@ -242,6 +260,7 @@ func (d *daemon) close() error {
 			}
 		}
 	}
+	d.cutMailDoors()
 	if d.certificates != nil {
 		d.certificates.close()
 	}
@@ -263,6 +282,7 @@ func (d *daemon) close() error {
 	if d.queue != nil {
 		errs = append(errs, d.queue.Close())
 	}
+	errs = append(errs, d.mailboxes.close())
 	return errors.Join(errs...)
 }
 
@@ -297,6 +317,9 @@ func (d *daemon) reload() error {
 		return err
 	}
 	if err := d.screens.apply(cfg, &policy); err != nil {
+		return err
+	}
+	if err := d.mailboxes.apply(cfg, &policy); err != nil {
 		return err
 	}
 	if err := d.book.SetReadOnly(context.Background(), credentials); err != nil {

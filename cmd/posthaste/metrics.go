@@ -2,6 +2,8 @@ package main
 
 import (
 	"github.com/posthaste-mta/posthaste/admin"
+	"github.com/posthaste-mta/posthaste/mailbox/imap"
+	"github.com/posthaste-mta/posthaste/mailbox/pop3"
 	"github.com/posthaste-mta/posthaste/smtp"
 )
 
@@ -11,7 +13,7 @@ func metricSources(d *daemon) admin.Sources {
 	for _, door := range d.doors {
 		servers[door.Name] = door.server.Metrics
 	}
-	return admin.Sources{
+	sources := admin.Sources{
 		Version:  version(),
 		Events:   d.events,
 		Relay:    d.relay.Metrics,
@@ -26,4 +28,18 @@ func metricSources(d *daemon) admin.Sources {
 		Harvest:     d.engines.harvestMetrics,
 		Suppression: d.engines.suppression.Metrics,
 	}
+	if d.mailboxes == nil {
+		return sources
+	}
+	sources.Mailbox, sources.MailboxErr = d.mailboxes.store.Metrics, d.mailboxes.store.Err
+	sources.IMAP, sources.POP3 = map[string]func() imap.Metrics{}, map[string]func() pop3.Metrics{}
+	for _, door := range d.mailDoors {
+		switch server := door.server.(type) {
+		case *imap.Server:
+			sources.IMAP[door.Name] = server.Metrics
+		case *pop3.Server:
+			sources.POP3[door.Name] = server.Metrics
+		}
+	}
+	return sources
 }

@@ -51,6 +51,9 @@ func openOffice(d *daemon) (*office, error) {
 		Greylist:    admin.LocalGreylist{Greylist: d.screens.greylist},
 		Credentials: admin.BookCredentials(d.book),
 	}}
+	if d.mailboxes != nil {
+		o.control.Tools.Users = localUsers(d.mailboxes, d.book)
+	}
 	if d.cfg.HTTP.Address != "" {
 		if o.webSocket, err = net.Listen("tcp", d.cfg.HTTP.Address); err != nil {
 			return o, fmt.Errorf("http.address: %w", err)

@@ -58,6 +58,11 @@ func (c *serveCmd) Run(p process) error {
 			log.Info("listening", zap.String("listener", door.Name), zap.Stringer("address", s.Addr()), zap.String("kind", door.Kind))
 		}
 	}
+	for _, door := range d.mailDoors {
+		for _, s := range door.sockets {
+			log.Info("listening", zap.String("listener", door.Name), zap.Stringer("address", s.Addr()), zap.String("kind", door.Kind))
+		}
+	}
 	if err := notify(notifyReady); err != nil {
 		log.Warn("systemd was not told", zap.Error(err))
 	}

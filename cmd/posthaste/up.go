@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,13 +18,15 @@ import (
 	"golang.org/x/term"
 
 	"github.com/posthaste-mta/posthaste/bench/world"
+	"github.com/posthaste-mta/posthaste/mailbox"
 	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/relay"
 )
 
-// The login that up has.
+// The user that up has, with a mailbox and a login.
 const (
-	upLogin  = "demo"
+	upDomain = "mail.test"
+	upLogin  = "demo@" + upDomain
 	upSecret = "posthaste-demo"
 )
 
@@ -43,6 +46,7 @@ hosts on loopback sockets. Nothing leaves the machine. Mail to these domains mee
   greylist.test  451 first, 5 s later yes     full.test      mailbox full: 452
   slow.test      answers after a second       flaky.test     hangs up, or 451, now and then
   defer.test     never now: 451               any other      is captured
+  mail.test      is here: the mailbox of demo@mail.test, which IMAP and POP3 show
 
 One line is printed for each thing that happens to a message. Ctrl-C ends; the queue stays in
 the data folder and goes on with the next start.`
@@ -77,6 +81,9 @@ func (c *upCmd) Run(p process) error {
 	if err != nil {
 		return withCode(exitUnavailable, err)
 	}
+	if err := d.mailboxes.store.Add(ctx, upLogin, int64(cfg.Mailbox.Quota)); err != nil && !errors.Is(err, mailbox.ErrExists) {
+		return withCode(exitUnavailable, errors.Join(err, d.close()))
+	}
 	c.greet(p.stdout, cfg)
 	if c.Samples {
 		go func() { // ends with its few messages, each bounded by a deadline
@@ -98,7 +105,11 @@ func (c *upCmd) config(w *world.World) *Config {
 		{Name: "mx", Address: net.JoinHostPort(c.Address, "2525"), Kind: "mx"},
 		// Who tries it by hand types lines that end in LF.
 		{Name: "submission", Address: net.JoinHostPort(c.Address, "2587"), Kind: "submission", AuthInsecure: true, Limits: ListenerLimits{BareLF: &normalise}},
+		{Name: "imap", Address: net.JoinHostPort(c.Address, "2143"), Kind: "imap", AuthInsecure: true},
+		{Name: "pop3", Address: net.JoinHostPort(c.Address, "2110"), Kind: "pop3", AuthInsecure: true},
 	}
+	cfg.Mailbox.Domains = []string{upDomain}
+	cfg.Mailbox.Memory = 16 << 20
 	cfg.DNS.Servers = []string{w.DNSAddr()}
 	cfg.DNS.AllowPrivate = []Prefix{{netip.MustParsePrefix("127.0.0.0/8")}}
 	cfg.DNS.MinTTL = Duration{time.Second}
@@ -116,26 +127,34 @@ func (c *upCmd) config(w *world.World) *Config {
 
 // greet says where things are and how to send a message of one's own.
 func (c *upCmd) greet(out io.Writer, cfg *Config) {
-	fmt.Fprintf(out, `posthaste is up. SMTP on %[1]s:2525 and :2587, metrics and health on http://%[2]s
+	fmt.Fprintf(out, `posthaste is up. SMTP on %[1]s:2525 and :2587, IMAP on :2143, POP3 on :2110,
+metrics and health on http://%[2]s
 Nothing leaves this machine: every domain is played by a small world in this process.
 
-Send a message of your own from another terminal:
-  printf 'Subject: hi\r\n\r\nhello\r\n' | curl -sS smtp://%[1]s:2587 --mail-from you@a.test --mail-rcpt bob@ok.test -T -
+Send yourself a message from another terminal, and read it over IMAP or POP3:
+  printf 'Subject: hi\r\n\r\nhello\r\n' | curl -sS smtp://%[1]s:2587 --mail-from %[6]s --mail-rcpt %[6]s -T -
+  curl -sS 'imap://%[1]s:2143/INBOX;MAILINDEX=*' -u %[6]s:%[7]s
+  curl -sS pop3://%[1]s:2110/1 -u %[6]s:%[7]s
+What cannot be delivered comes back there:
+  printf 'Subject: hi\r\n\r\nhello\r\n' | curl -sS smtp://%[1]s:2587 --mail-from %[6]s --mail-rcpt bob@reject.test -T -
+Or send it elsewhere:
   swaks --server %[1]s:2525 --to bob@greylist.test
   swaks --server %[1]s:2587 --auth-user %[6]s --auth-password %[7]s --to bob@ok.test
-  printf 'Subject: hi\n\nhello\n' | bin/posthaste sendmail -S %[3]s bob@reject.test
+  printf 'Subject: hi\n\nhello\n' | bin/posthaste sendmail -S %[3]s bob@ok.test
 See what waits:  bin/posthaste queue list --socket %[4]s
+Make a mailbox:  bin/posthaste user add ann@%[8]s --socket %[4]s
 Give an app a login:  bin/posthaste credential add shop --sender shop.test --socket %[4]s
 Ctrl-C ends; what is queued stays in %[5]s.
 
-`, c.Address, cfg.HTTP.Address, net.JoinHostPort(c.Address, "2587"), cfg.Control.Socket, c.Data, upLogin, upSecret)
+`, c.Address, cfg.HTTP.Address, net.JoinHostPort(c.Address, "2587"), cfg.Control.Socket, c.Data, upLogin, upSecret, upDomain)
 }
 
-// sendSamples sends one message to each kind of host, as an application would.
+// sendSamples sends one message to each kind of host, as an application would. The bounce of the one to reject.test comes back to
+// the user.
 func sendSamples(server string) error {
-	for i, to := range []string{"ann@ok.test", "bob@greylist.test", "carol@reject.test", "dave@full.test", "erin@anywhere.example"} {
-		body := "From: Shop <shop@sender.test>\r\nTo: " + to + "\r\nSubject: Sample " + strconv.Itoa(i+1) + "\r\n\r\nHello from posthaste.\r\n"
-		if err := smtp.SendMail(server, nil, "shop@sender.test", []string{to}, []byte(body)); err != nil {
+	for i, to := range []string{upLogin, "ann@ok.test", "bob@greylist.test", "carol@reject.test", "dave@full.test", "erin@anywhere.example"} {
+		body := "From: Demo <" + upLogin + ">\r\nTo: " + to + "\r\nSubject: Sample " + strconv.Itoa(i+1) + "\r\n\r\nHello from posthaste.\r\n"
+		if err := smtp.SendMail(server, nil, upLogin, []string{to}, []byte(body)); err != nil {
 			return fmt.Errorf("to %s: %w", to, err)
 		}
 	}

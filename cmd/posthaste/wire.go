@@ -90,6 +90,9 @@ func classOf(name string) message.Class {
 // is one of our addresses would come back to us (RFC 5321 5.1).
 func servesPort(cfg *Config, port int) bool {
 	for _, l := range cfg.Listeners {
+		if l.readsMail() {
+			continue
+		}
 		if _, p, err := net.SplitHostPort(l.Address); err == nil && p == strconv.Itoa(port) {
 			return true
 		}
