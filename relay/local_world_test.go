@@ -102,6 +102,13 @@ func (m *testMailboxes) Deliver(_ context.Context, d mailbox.Delivery) ([]error,
 	return errs, nil
 }
 
+// deliveries returns how often the store was asked.
+func (m *testMailboxes) deliveries() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.calls
+}
+
 // has returns what is in a mailbox.
 func (m *testMailboxes) has(account string) []string {
 	m.mu.Lock()

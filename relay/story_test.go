@@ -126,10 +126,12 @@ type story struct {
 	limits policy.Limits
 	closes []func() // of what policy has
 
-	mailboxes *testMailboxes
-	addresses address.Config
-	end       context.CancelFunc
-	ended     chan error
+	mailboxes   *testMailboxes
+	addresses   address.Config
+	memory      int64 // of the relay; 0: its default
+	connections int   // of the process; 0: the default
+	end         context.CancelFunc
+	ended       chan error
 
 	mu      sync.Mutex
 	zone    map[string][]string // "example.net" -> "MX 10 mx1.example.net"
@@ -165,7 +167,7 @@ func (s *story) start() {
 	go s.sub.follow(s.events.Subscribe(0))
 	s.relay = New(Config{
 		Hostname: "relay.test", Queue: s.queue, Router: s, Events: s.events, Dial: s.dial, DialSocket: s.dialSocket,
-		Client: smtp.ClientConfig{SkipQuitReply: true},
+		Client: smtp.ClientConfig{SkipQuitReply: true}, Memory: s.memory, MaxConnections: s.connections,
 	}, s.shaped())
 	ctx, cancel := context.WithCancel(context.Background())
 	s.end, s.ended = cancel, make(chan error, 1)
