@@ -1,0 +1,39 @@
+package autoconfig
+
+import (
+	"context"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// maxConnections bounds those of one listener: anybody may connect.
+const maxConnections = 256
+
+// Serve answers on l, which may be one of TLS, until ctx ends. It closes l.
+func (h *Handler) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       10 * time.Second,
+		MaxHeaderBytes:    8 << 10,
+		ErrorLog:          log.New(quiet{}, "", 0),
+	}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(netutil.LimitListener(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// quiet drops what strangers' broken handshakes would fill the log with.
+type quiet struct{}
+
+func (quiet) Write(p []byte) (int, error) { return len(p), nil }
