@@ -3,6 +3,8 @@ package imap
 import (
 	goimap "github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
+
+	"github.com/posthaste-mta/posthaste/mailbox"
 )
 
 // Copy implements imapserver.Session (RFC 9051 6.4.7): all messages that are there, or none.
@@ -20,6 +22,9 @@ func (s *session) Copy(set goimap.NumSet, dest string) (*goimap.CopyData, error)
 	validity, from, to, err := v.folder.CopyTo(s.ctx(), v.pick(places), folderName(dest))
 	if err != nil {
 		return nil, s.refused(err, goimap.ResponseCodeTryCreate)
+	}
+	if len(from) == 0 && len(places) > 0 {
+		return nil, s.refused(mailbox.ErrNoMessage, goimap.ResponseCodeNonExistent)
 	}
 	return copyData(validity, from, to), nil
 }

@@ -65,7 +65,7 @@ func (d *door) refuse(r *refusal) error {
 		return err
 	}
 	if d.errors++; r.fatal || d.errors >= maxErrorsOutside {
-		_ = d.reply("* BYE Too much of this") // and that is that
+		_ = d.reply("* BYE Connection ends") // and that is that
 		return errBye
 	}
 	return nil

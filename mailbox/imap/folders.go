@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"errors"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -46,6 +47,11 @@ func (s *session) Create(name string, options *goimap.CreateOptions) error {
 		use = u
 	}
 	err = s.store.CreateFolder(s.ctx(), s.account, name, use)
+	if use != mailbox.NoUse && errors.Is(err, mailbox.ErrExists) {
+		if _, missing := s.store.Status(s.ctx(), s.account, name); missing != nil {
+			return no("USEATTR", "Another folder has this use") // RFC 6154 3
+		}
+	}
 	return s.refused(err, goimap.ResponseCodeNonExistent)
 }
 

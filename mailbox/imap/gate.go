@@ -26,6 +26,7 @@ type gate struct {
 	unsent   bool     // the message waits for our leave
 	unwanted bool     // the client was not given leave, and the library reads filling
 	tail     bool     // the line behind the message is still to be read
+	answered bool     // the library has answered the command
 	idling   bool     // DONE comes next
 	errors   int
 	pace     pacer
@@ -36,6 +37,10 @@ type gate struct {
 func (g *gate) Read(p []byte) (int, error) {
 	for len(g.pending) == 0 {
 		switch {
+		case g.answered && g.tail:
+			if err := g.skipMessage(); err != nil {
+				return 0, err
+			}
 		case g.left > 0:
 			return g.readMessage(p)
 		case g.tail:
@@ -58,6 +63,10 @@ func (g *gate) next() error {
 	}
 	for {
 		g.command = nil
+		if g.errors >= g.cfg.MaxErrors {
+			_ = g.flush() // the client may be gone
+			return io.EOF
+		}
 		if err := g.wait(time.Now().Add(g.cfg.IdleTimeout)); err != nil {
 			return g.lost(err)
 		}
@@ -96,7 +105,7 @@ func (g *gate) take(c *command) error {
 	}
 	g.command, g.pending = c, c.text()
 	g.left, g.tail = c.size, c.message
-	g.unsent, g.unwanted = c.message && c.sync, false
+	g.unsent, g.unwanted, g.answered = c.message && c.sync, false, false
 	g.idling = c.name == "IDLE"
 	return nil
 }
@@ -144,7 +153,7 @@ func (g *gate) refuse(r *refusal) error {
 	g.errors++
 	_ = g.write([]byte(tag + " " + r.reply + "\r\n")) // the next read tells
 	if r.fatal || g.errors >= g.cfg.MaxErrors {
-		_ = g.write([]byte("* BYE Too much of this\r\n"))
+		_ = g.write([]byte("* BYE Connection ends\r\n"))
 		_ = g.flush()
 		return io.EOF
 	}
@@ -206,6 +215,28 @@ func (g *gate) endMessage() error {
 	return errTail
 }
 
+// skipMessage gets past a message that the library has refused without reading it. It would take it for
+// commands.
+func (g *gate) skipMessage() error {
+	g.tail = false
+	if g.unsent || g.unwanted {
+		g.left = 0
+		return nil
+	}
+	if _, err := io.CopyN(io.Discard, readerFunc(g.read), g.left); err != nil {
+		return g.lost(err)
+	}
+	g.left = 0
+	line, err := g.line(maxCommand)
+	if err == nil && bytes.HasSuffix(line, []byte("}")) {
+		err = errLineTooLong // another literal: too much trouble
+	}
+	if err != nil {
+		return g.lost(err)
+	}
+	return nil
+}
+
 // errTail tells that something follows the message of an APPEND.
 var errTail = errors.New("something follows the message")
 
@@ -218,14 +249,24 @@ func (g *gate) Write(p []byte) (int, error) {
 	return len(p), g.write(g.session.amend(g.reword(p)))
 }
 
-// reword replaces the library's answer to what it cannot parse. Errors of ours never look so.
+// reword notes the tagged answer. It replaces the one to what the library cannot parse, which errors of
+// ours never look like, and counts the errors.
 func (g *gate) reword(p []byte) []byte {
-	c := g.command
-	if c == nil || !bytes.HasSuffix(p, []byte("[SERVERBUG] Internal server error\r\n")) || !bytes.HasPrefix(p, []byte(c.tag+" NO ")) {
+	if g.command == nil {
 		return p
 	}
-	g.errors++
-	return []byte(c.tag + " BAD [CLIENTBUG] Syntax error\r\n")
+	answer, ok := bytes.CutPrefix(p, []byte(g.command.tag+" "))
+	g.answered = g.answered || ok
+	switch {
+	case ok && string(answer) == "NO [SERVERBUG] Internal server error\r\n":
+		p = []byte(g.command.tag + " BAD [CLIENTBUG] Syntax error\r\n")
+	case !ok || !bytes.HasPrefix(answer, []byte("BAD ")):
+		return p
+	}
+	if g.errors++; g.errors >= g.cfg.MaxErrors {
+		p = append(p, "* BYE Connection ends\r\n"...)
+	}
+	return p
 }
 
 // Close is called by the library when it is done with the connection.

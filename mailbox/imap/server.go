@@ -50,7 +50,7 @@ func New(cfg Config) *Server {
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
-		_ = s.library.Serve(s.handover) // ends when the library is closed
+		_ = s.library.Serve(s.handover) // ends when the handover is closed
 	}()
 	return s
 }
@@ -177,12 +177,14 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	first := !s.closed
 	s.closed = true
+	if first {
+		close(s.draining)
+	}
 	for ln := range s.listeners {
 		_ = ln.Close() // Serve returns ErrClosed
 	}
 	s.mu.Unlock()
 	if first {
-		close(s.draining)
 		go s.drain(ctx)
 	}
 	s.running.Wait()
@@ -213,5 +215,5 @@ func (s *Server) drain(ctx context.Context) {
 		}
 	}
 	s.cancel()
-	_ = s.library.Close() // its conns are closed already; so is the handover
+	_ = s.handover.Close() // ends the library; its own Close races with its Serve
 }
