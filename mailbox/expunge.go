@@ -99,14 +99,13 @@ func (x *index) expunged(info Info, floor uint64, at []int, op goneOp, forget in
 		x.gone.add(op)
 	}
 	to := at[0]
-	for i := at[0]; i < len(x.entries); i++ {
-		if len(at) > 0 && at[0] == i {
-			x.words.drop(x.entries[i].words)
-			at = at[1:]
-			continue
+	for n, i := range at {
+		x.words.drop(x.entries[i].words)
+		next := len(x.entries)
+		if n+1 < len(at) {
+			next = at[n+1]
 		}
-		x.entries[to] = x.entries[i]
-		to++
+		to += copy(x.entries[to:], x.entries[i+1:next])
 	}
 	x.entries = x.entries[:to]
 	if cap(x.entries) > 2*to+1024 {

@@ -610,16 +610,19 @@ func TestOnlyOneHasIt(t *testing.T) {
 
 func TestNumbersOfFoldersAreUnloaded(t *testing.T) {
 	s := openTest(t, Options{})
-	s.budget.folders = 20
+	must(t, s.view(t.Context(), func() error { s.budget.folders = 20; return nil }))
 	for i := range 20 {
 		must(t, s.Add(t.Context(), fmt.Sprintf("u%d@example.com", i), 0))
 	}
 	for i := range 20 {
 		must(t, deliver(t, s, letter, fmt.Sprintf("u%d@example.com", i)))
 	}
-	if n := s.loaded.folders; n > 40 {
-		t.Errorf("%d folders are loaded", n)
-	}
+	must(t, s.view(t.Context(), func() error {
+		if n := s.loaded.folders; n > 40 {
+			t.Errorf("%d folders are loaded", n)
+		}
+		return nil
+	}))
 	for i := range 20 {
 		info, err := s.Status(t.Context(), fmt.Sprintf("u%d@example.com", i), "")
 		must(t, err)
