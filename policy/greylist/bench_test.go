@@ -91,3 +91,49 @@ func Benchmark100000(b *testing.B) {
 	})
 	b.Logf("%+v, RSS %.1f MiB more", g.Metrics(), rss(b)-before-attempts)
 }
+
+// BenchmarkRestart opens the list with 100,000 triplets that have passed, and decides on one of them.
+func BenchmarkRestart(b *testing.B) {
+	const n = 100_000
+	s, err := store.Open(store.Options{Dir: filepath.Join(b.TempDir(), "policy")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	now := time.Now()
+	open := func(b *testing.B) *Greylist {
+		g, err := Open(b.Context(), Options{Store: s, Rules: Rules{KnownAfter: -1}, Now: func() time.Time { return now }})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return g
+	}
+	g := open(b)
+	for range 2 {
+		for i := range n {
+			if _, err := g.Check(b.Context(), numbered(i)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		now = now.Add(10 * time.Minute)
+	}
+	_ = g.Close()
+	b.Run("open", func(b *testing.B) {
+		for range b.N {
+			_ = open(b).Close()
+		}
+	})
+	before := rss(b)
+	g = open(b)
+	defer g.Close()
+	grown := rss(b) - before
+	b.Run("check", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := range b.N {
+			if d, err := g.Check(b.Context(), numbered(i*7919%n)); !d.Pass || err != nil {
+				b.Fatal(d, err)
+			}
+		}
+		b.ReportMetric(grown, "MiB")
+	})
+}

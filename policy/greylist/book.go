@@ -26,6 +26,24 @@ func newBook(s *store.Store, t store.Table, limit int64, cacheEntries int, gone 
 	return &book{store: s, table: t, cache: newCache(cacheEntries), gone: gone, limit: limit}
 }
 
+// warm takes into the cache what has passed before, as much as there is room for, so that mail from those who are known costs no
+// look at the disk after a restart either. It is for before the first use.
+func (b *book) warm(ctx context.Context, now time.Time) error {
+	looked := 0
+	for e, err := range b.store.Scan(b.table, nil) {
+		if err != nil {
+			return err
+		}
+		if looked++; b.cache.isFull() || looked > 2*b.cache.limit {
+			break
+		}
+		if r, _, err := readHead(e.Value); err == nil && len(e.Key) == len(key{}) && r.passes > 0 && !b.gone(&r, now) {
+			b.cache.put(key(e.Key), &r, true)
+		}
+	}
+	return ctx.Err()
+}
+
 // load counts what is there.
 func (b *book) load(ctx context.Context) error {
 	n, err := b.store.Count(ctx, b.table)

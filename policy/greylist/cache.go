@@ -1,6 +1,7 @@
 package greylist
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -15,12 +16,29 @@ type cache struct {
 	misses     int64
 }
 
-// cached is a record in few bytes. One that is not there is cached too, since strangers come in
-// numbers.
+// cached is a record in twelve bytes: times are in seconds since 1970, which fits until 2106. One that is not there is
+// cached too, since strangers come in numbers.
 type cached struct {
-	first, last int64 // seconds since 1970
-	passes      uint32
-	there       bool
+	first, last uint32
+	passes      uint32 // and whether there is a record, as the highest bit
+}
+
+const thereBit = 1 << 31 // maxPasses is far below
+
+func pack(r *record, there bool) cached {
+	if !there {
+		return cached{}
+	}
+	return cached{seconds(r.first), seconds(r.last), r.passes | thereBit}
+}
+
+func seconds(t time.Time) uint32 { return uint32(min(max(t.Unix(), 0), math.MaxUint32)) }
+
+func (v cached) unpack() (r record, there bool) {
+	if v.passes&thereBit == 0 {
+		return record{}, false
+	}
+	return record{first: time.Unix(int64(v.first), 0), last: time.Unix(int64(v.last), 0), passes: v.passes &^ thereBit}, true
 }
 
 func newCache(limit int) *cache {
@@ -40,13 +58,14 @@ func (c *cache) get(k key) (r record, there, known bool) {
 		c.add(k, v)
 	}
 	c.hits++
-	return record{first: time.Unix(v.first, 0), last: time.Unix(v.last, 0), passes: v.passes}, v.there, true
+	r, there = v.unpack()
+	return r, there, true
 }
 
 func (c *cache) put(k key, r *record, there bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.add(k, cached{first: r.first.Unix(), last: r.last.Unix(), passes: r.passes, there: there})
+	c.add(k, pack(r, there))
 }
 
 func (c *cache) add(k key, v cached) {
@@ -62,6 +81,13 @@ func (c *cache) remove(k key) {
 	defer c.mu.Unlock()
 	delete(c.young, k)
 	delete(c.old, k)
+}
+
+// isFull tells whether something would be forgotten for one record more.
+func (c *cache) isFull() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.young) >= c.limit/2 && len(c.old) > 0
 }
 
 func (c *cache) counts() (hits, misses int64) {

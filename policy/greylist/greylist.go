@@ -26,7 +26,7 @@ type Options struct {
 	// MaxTriplets and MaxClients bound what is kept on disk; 0 means 1,000,000 and 100,000. When
 	// there are more, those go first that have expired or never came back.
 	MaxTriplets, MaxClients int64
-	// CacheEntries bounds what is kept in memory, about 100 bytes each; 0 means 65,536.
+	// CacheEntries bounds what is kept in memory, about 50 bytes each; 0 means 262,144.
 	CacheEntries int
 	// SweepInterval is how often what has expired is removed; 0 means hourly.
 	SweepInterval time.Duration
@@ -58,7 +58,8 @@ type Greylist struct {
 	expired   atomic.Int64
 }
 
-// Open opens the list. Records that have been there are counted, a third of a second for a million.
+// Open opens the list. Records that have been there are counted, a third of a second for a million, and those of who has
+// passed taken into memory, as many as fit.
 func Open(ctx context.Context, o Options) (*Greylist, error) {
 	o.defaults()
 	g := &Greylist{store: o.Store, now: o.Now, log: o.Log}
@@ -73,6 +74,9 @@ func Open(ctx context.Context, o Options) (*Greylist, error) {
 	}
 	for _, b := range []*book{g.triplets, g.clients} {
 		if err := b.load(ctx); err != nil {
+			return nil, fmt.Errorf("greylist: %w", err)
+		}
+		if err := b.warm(ctx, g.now()); err != nil {
 			return nil, fmt.Errorf("greylist: %w", err)
 		}
 	}
@@ -90,7 +94,7 @@ func (o *Options) defaults() {
 		o.MaxClients = 100_000
 	}
 	if o.CacheEntries <= 0 {
-		o.CacheEntries = 65_536
+		o.CacheEntries = 262_144
 	}
 	if o.SweepInterval <= 0 {
 		o.SweepInterval = time.Hour

@@ -29,26 +29,34 @@ func appendRecord(b []byte, r *record) []byte {
 	return b
 }
 
-func readRecord(b []byte) (record, error) {
-	var r record
+// readHead reads all but the names, which are what is left.
+func readHead(b []byte) (r record, names []byte, err error) {
 	if len(b) == 0 || b[0] != recordVersion {
-		return r, errRecord
+		return r, nil, errRecord
 	}
 	b = b[1:]
 	var times [2]int64
 	for i := range times {
 		n, size := binary.Varint(b)
 		if size <= 0 {
-			return r, errRecord
+			return r, nil, errRecord
 		}
 		times[i], b = n, b[size:]
 	}
 	r.first, r.last = time.Unix(times[0], 0), time.Unix(times[1], 0)
 	passes, size := binary.Uvarint(b)
 	if size <= 0 || passes > maxPasses {
-		return r, errRecord
+		return r, nil, errRecord
 	}
-	r.passes, b = uint32(passes), b[size:]
+	r.passes = uint32(passes)
+	return r, b[size:], nil
+}
+
+func readRecord(b []byte) (record, error) {
+	r, b, err := readHead(b)
+	if err != nil {
+		return r, err
+	}
 	for len(b) > 0 {
 		n, size := binary.Uvarint(b)
 		if size <= 0 || n > uint64(len(b)-size) {
