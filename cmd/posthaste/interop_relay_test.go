@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -27,11 +28,12 @@ type relayServer struct {
 	*child
 	dir, config string
 	binary      string
-	mx          string // host:port that speaks STARTTLS
-	proxied     string // host:port that wants the PROXY protocol
-	submission  string // host:port that speaks STARTTLS
-	submissions string // host:port with implicit TLS
-	certificate string // PEM file
+	mx          string            // host:port that speaks STARTTLS
+	proxied     string            // host:port that wants the PROXY protocol
+	submission  string            // host:port that speaks STARTTLS
+	submissions string            // host:port with implicit TLS
+	certificate string            // PEM file
+	where       map[string]string // host:port by the listener's name
 	proved      bool
 }
 
@@ -77,7 +79,7 @@ retry.greylist_retry = "100ms"
 `
 
 // startRelay starts a relay. settings are keys of the file's top table, dotted where they belong
-// to another; when the test ends the relay has to prove that no recipient is missing.
+// to another; $DIR is the relay's folder. When the test ends the relay has to prove that no recipient is missing.
 func startRelay(t *testing.T, settings string) *relayServer {
 	t.Helper()
 	r := &relayServer{dir: shortDir(t)}
@@ -86,6 +88,7 @@ func startRelay(t *testing.T, settings string) *relayServer {
 		t.Fatal(err)
 	}
 	r.certificate = writeCertificate(t, r.dir, "relay.posthaste.test")
+	settings = strings.ReplaceAll(settings, "$DIR", r.dir)
 	r.config = putFile(t, filepath.Join(r.dir, "posthaste.toml"), fmt.Sprintf(relayConfig, r.dir, settings, freePort(t)))
 	r.start(t)
 	t.Cleanup(func() { r.prove(t) })
@@ -114,14 +117,18 @@ func (r *relayServer) start(t *testing.T) {
 	t.Helper()
 	r.child = spawn(t, r.binary, "serve", "--config", r.config)
 	listening := regexp.MustCompile(`"msg":"listening","listener":"(\w+)","address":"([^"]+)"`)
-	var where map[string]string
+	config, err := os.ReadFile(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := map[string]string{}
 	await(t, "the relay's listeners", func() (bool, string) {
-		where = map[string]string{}
 		for _, m := range listening.FindAllStringSubmatch(r.output(), -1) {
 			where[m[1]] = m[2]
 		}
-		return len(where) == 4, r.output()
+		return len(where) == bytes.Count(config, []byte("[[listener]]")), r.output()
 	})
+	r.where = where
 	r.mx, r.proxied, r.submission, r.submissions = where["mx"], where["proxied"], where["submission"], where["submissions"]
 }
 

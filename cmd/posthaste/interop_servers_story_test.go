@@ -13,7 +13,7 @@ import (
 // Mail into a real Postfix, Exim and OpenSMTPD, and from each of them through the relay.
 func TestInteropMailServers(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(*testing.T, int, *relayServer) *mailServer{
+	for name, start := range map[string]func(*testing.T, int, *relayServer) *foreignServer{
 		"postfix": startPostfix, "exim": startExim, "opensmtpd": startOpenSMTPD,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +53,7 @@ func contents() map[string]string {
 }
 
 // mailIntoServer sends mail to the people of a server.
-func mailIntoServer(t *testing.T, r *relayServer, s *mailServer, away *receiver) {
+func mailIntoServer(t *testing.T, r *relayServer, s *foreignServer, away *receiver) {
 	source := program(t, "smtp-source")
 	for name, text := range contents() {
 		marked := mark("in-"+name, text)
@@ -99,7 +99,7 @@ func mailIntoServer(t *testing.T, r *relayServer, s *mailServer, away *receiver)
 }
 
 // mailFromServer sends mail to others through the server, whose relay we are.
-func mailFromServer(t *testing.T, r *relayServer, s *mailServer, away *receiver) {
+func mailFromServer(t *testing.T, r *relayServer, s *foreignServer, away *receiver) {
 	for name, text := range contents() {
 		rcpt := name + "@away.test"
 		marked := mark("out-"+name, text)

@@ -13,9 +13,9 @@ import (
 	"text/template"
 )
 
-// mailServer is somebody else's mail server. Mail to ann and bob at home.test ends in its folder;
+// foreignServer is somebody else's mail server. Mail to ann and bob at home.test ends in its folder;
 // all other mail it hands to the relay.
-type mailServer struct {
+type foreignServer struct {
 	name     string
 	address  string
 	mail     string   // the folder below which each message is a file in one named new
@@ -84,13 +84,13 @@ func (p serverPlace) configure(t *testing.T, name, as string) string {
 func (p serverPlace) address() string { return fmt.Sprintf("127.0.0.1:%d", p.Port) }
 
 // startPostfix starts Debian's Postfix with a configuration, a queue and data of its own.
-func startPostfix(t *testing.T, port int, relay *relayServer) *mailServer {
+func startPostfix(t *testing.T, port int, relay *relayServer) *foreignServer {
 	t.Helper()
 	return startPostfixWith(t, port, relay, "")
 }
 
 // startPostfixWith starts one with more lines in its main.cf.
-func startPostfixWith(t *testing.T, port int, relay *relayServer, extra string) *mailServer {
+func startPostfixWith(t *testing.T, port int, relay *relayServer, extra string) *foreignServer {
 	t.Helper()
 	needRoot(t)
 	command := program(t, "postfix")
@@ -115,7 +115,7 @@ func startPostfixWith(t *testing.T, port int, relay *relayServer, extra string) 
 		}
 	})
 	awaitAddress(t, p.address(), log)
-	return &mailServer{
+	return &foreignServer{
 		name: "postfix", address: p.address(), mail: filepath.Join(p.Dir, "mail"), announce: "postfix.test", log: log,
 		adds:    []string{"Return-Path", "X-Original-To", "Delivered-To"},
 		refusal: "550 5.1.1 <nobody@home.test>: Recipient address rejected: User unknown in virtual mailbox table",
@@ -124,7 +124,7 @@ func startPostfixWith(t *testing.T, port int, relay *relayServer, extra string) 
 
 // startExim starts Debian's Exim. It runs itself again under its own user, who may not reach the folder of
 // unpacked packages, so it runs from a copy, which has no set-user-id bit.
-func startExim(t *testing.T, port int, relay *relayServer) *mailServer {
+func startExim(t *testing.T, port int, relay *relayServer) *foreignServer {
 	t.Helper()
 	const owner = "Debian-exim"
 	original := unpackedProgram(t, "exim4-daemon-light", "/usr/sbin/exim4", owner)
@@ -150,7 +150,7 @@ func startExim(t *testing.T, port int, relay *relayServer) *mailServer {
 		}
 	})
 	awaitAddress(t, p.address(), c.output)
-	return &mailServer{
+	return &foreignServer{
 		name: "exim", address: p.address(), mail: filepath.Join(p.Dir, "mail"), announce: "exim.test",
 		refusal: "550 unknown user",
 	}
@@ -158,7 +158,7 @@ func startExim(t *testing.T, port int, relay *relayServer) *mailServer {
 
 // startOpenSMTPD starts Debian's OpenSMTPD. The folders of its queue and of its own programs are compiled in, so
 // it has a mount name space of its own in which they are the test's and those of the unpacked package.
-func startOpenSMTPD(t *testing.T, port int, relay *relayServer) *mailServer {
+func startOpenSMTPD(t *testing.T, port int, relay *relayServer) *foreignServer {
 	t.Helper()
 	binary := unpackedProgram(t, "opensmtpd", "/usr/sbin/smtpd", "opensmtpd")
 	unshare := program(t, "unshare")
@@ -178,7 +178,7 @@ func startOpenSMTPD(t *testing.T, port int, relay *relayServer) *mailServer {
 	const script = `mount --bind "$1/spool" /var/spool && mount --bind "$1/lib" /var/lib && mount --bind "$1/run" /run && mount --bind "$4" /usr/libexec && exec "$2" -d -f "$3"`
 	c := spawn(t, unshare, "--mount", "--propagation", "private", "sh", "-c", script, "sh", p.Dir, binary, p.configure(t, "smtpd.conf", "smtpd.conf"), libexec)
 	awaitAddress(t, p.address(), c.output)
-	return &mailServer{
+	return &foreignServer{
 		name: "opensmtpd", address: p.address(), mail: filepath.Join(p.Dir, "mail"), announce: "opensmtpd.test", noUTF8: true,
 		badTLS:  true, // that of Debian 12 cannot reach its own private key: OpenSMTPD 6.8 with OpenSSL 3
 		adds:    []string{"Return-Path", "Delivered-To"},
@@ -187,7 +187,7 @@ func startOpenSMTPD(t *testing.T, port int, relay *relayServer) *mailServer {
 }
 
 // messages returns the delivered messages, with CRLF again.
-func (s *mailServer) messages(t *testing.T) (all []string) {
+func (s *foreignServer) messages(t *testing.T) (all []string) {
 	t.Helper()
 	err := filepath.WalkDir(s.mail, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Base(filepath.Dir(path)) != "new" || strings.HasSuffix(path, ".part") {
@@ -204,7 +204,7 @@ func (s *mailServer) messages(t *testing.T) (all []string) {
 }
 
 // messageWith waits for the message with some text in it.
-func (s *mailServer) messageWith(t *testing.T, text string) (found string) {
+func (s *foreignServer) messageWith(t *testing.T, text string) (found string) {
 	t.Helper()
 	await(t, s.name+": the message with "+text, func() (bool, string) {
 		all := s.messages(t)

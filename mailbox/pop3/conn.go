@@ -85,7 +85,7 @@ func (c *conn) recover() {
 		return
 	}
 	c.srv.metrics.panics.Add(1)
-	c.cfg.Log.Error("pop3: panic in a session", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+	c.cfg.Log.Error("panic in a session", zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
 	c.ending = "panic"
 	c.done, c.linger = true, true
 }
@@ -150,7 +150,7 @@ func (c *conn) leave() {
 	}
 	c.drop.close()
 	c.srv.metrics.sessions.Add(-1)
-	c.cfg.Log.Info("pop3: session ended", zap.String("listener", c.cfg.Listener), zap.String("account", c.owner.Account()),
+	c.cfg.Log.Info("session ended", zap.String("listener", c.cfg.Listener), zap.String("account", c.owner.Account()),
 		zap.Stringer("addr", c.addr), zap.Bool("tls", c.tls != nil), zap.String("ending", c.ending),
 		zap.Int("sent", c.sent), zap.Int("removed", c.drop.removed))
 	c.drop = nil

@@ -79,7 +79,7 @@ func (c *conn) loginFailed(err error) {
 		}
 		reply = "-ERR " + code + message.CleanLine(e.Text, maxLoginText) + "\r\n"
 	} else {
-		c.cfg.Log.Error("pop3: login", zap.Error(err))
+		c.cfg.Log.Error("a login could not be checked", zap.Error(err))
 	}
 	if c.failedLogins >= c.cfg.MaxLogins || e != nil && e.Banned {
 		c.end(reply)
@@ -101,7 +101,7 @@ func (c *conn) enter(owner mailbox.Owner) {
 		c.say(replyNoMailbox)
 		return
 	default:
-		c.storeFailed("open", owner.Account(), err)
+		c.storeFailed("opening the maildrop", owner.Account(), err)
 		c.say(replyLocalError)
 		return
 	}
@@ -113,5 +113,5 @@ func (c *conn) enter(owner mailbox.Owner) {
 
 func (c *conn) storeFailed(what, account string, err error) {
 	c.srv.metrics.storeFailures.Add(1)
-	c.cfg.Log.Error("pop3: "+what, zap.String("account", account), zap.Error(err))
+	c.cfg.Log.Error(what+" failed", zap.String("account", account), zap.Error(err))
 }

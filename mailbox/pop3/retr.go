@@ -69,7 +69,7 @@ func (c *conn) withContent(e *entry, header bool, send func([]byte)) {
 	case errors.Is(err, mailbox.ErrNoMessage):
 		c.say(replyGone)
 	case err != nil:
-		c.storeFailed("read", c.owner.Account(), err)
+		c.storeFailed("reading a message", c.owner.Account(), err)
 		c.say(replyLocalError)
 	default:
 		c.bulk(int64(len(content)))

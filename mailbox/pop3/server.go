@@ -64,7 +64,7 @@ func (s *Server) Serve(l net.Listener) error {
 			return fmt.Errorf("pop3: accept: %w", err)
 		default:
 			// Most likely out of file descriptors, which passes.
-			s.cfg.Log.Error("pop3: accept", zap.String("listener", s.cfg.Listener), zap.Error(err))
+			s.cfg.Log.Error("accept failed", zap.String("listener", s.cfg.Listener), zap.Error(err))
 			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
 			select {
 			case <-time.After(wait):

@@ -30,7 +30,7 @@ func (c *conn) update() {
 	c.drop.close()
 	if err != nil {
 		c.srv.metrics.updateFailures.Add(1)
-		c.storeFailed("remove messages", c.owner.Account(), err)
+		c.storeFailed("removing messages", c.owner.Account(), err)
 		c.say(replyNotRemoved)
 		return
 	}
