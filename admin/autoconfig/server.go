@@ -14,8 +14,8 @@ import (
 // maxConnections bounds those of one listener: anybody may connect.
 const maxConnections = 256
 
-// Serve answers on l, which may be one of TLS, until ctx ends. It closes l.
-func (h *Handler) Serve(ctx context.Context, l net.Listener) error {
+// Serve answers on l, which may be one of TLS, until ctx ends: h is a Handler, or has one behind it. It closes l.
+func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -27,10 +27,11 @@ func (h *Handler) Serve(ctx context.Context, l net.Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
-	if err := server.Serve(netutil.LimitListener(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	err := server.Serve(netutil.LimitListener(l, maxConnections))
+	if errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // quiet drops what strangers' broken handshakes would fill the log with.

@@ -14,7 +14,7 @@ func TestServe(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- NewHandler(offered()).Serve(ctx, l) }()
+	go func() { served <- Serve(ctx, l, NewHandler(offered())) }()
 	request, err := http.NewRequest("GET", "http://"+l.Addr().String()+"/mail/config-v1.1.xml?emailaddress=ann@example.com", nil)
 	if err != nil {
 		t.Fatal(err)

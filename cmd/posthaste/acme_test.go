@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,5 +160,44 @@ func TestACMEServerIsDown(t *testing.T) {
 	}
 	if _, err := set.get(&tls.ClientHelloInfo{ServerName: "mx.relay.test"}); err != errNoCertificate {
 		t.Errorf("handshake: %v", err)
+	}
+}
+
+// An address at which mail programs are answered all the time answers the ACME server too.
+func TestACMEAtAutoconfig(t *testing.T) {
+	port := loopbackPort(t)
+	directory, root := acmeServer(t, port)
+	cfg := acmeConfig(t, t.TempDir(), "http-01", directory, root, port)
+	cfg.Autoconfig.HTTPAddress, cfg.Autoconfig.Domains = cfg.ACME.Address, []string{"relay.test"}
+	g, err := openGuide(cfg, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.close()
+	var serving sync.WaitGroup
+	failed := make(chan error, 2)
+	for _, serve := range g.servers(failed) {
+		serving.Go(serve)
+	}
+	all, err := openCertificates(cfg, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.close()
+	awaitNames(t, all.of(cfg.Listeners[0]), "mx.relay.test", "smtp.relay.test")
+	for _, path := range []string{"/.well-known/acme-challenge/abc", "/elsewhere"} {
+		answer, err := http.Get("http://" + cfg.ACME.Address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != 404 {
+			t.Errorf("%s: %d", path, answer.StatusCode)
+		}
+	}
+	g.close()
+	serving.Wait()
+	if len(failed) > 0 {
+		t.Error(<-failed)
 	}
 }

@@ -20,7 +20,7 @@ type certificates struct {
 // not wait for those.
 func openCertificates(cfg *Config, log *zap.Logger) (*certificates, error) {
 	c := &certificates{own: map[string][]*certificateFile{}}
-	for _, l := range cfg.Listeners {
+	for _, l := range cfg.tlsListeners() {
 		if l.TLS == "none" || l.Cert == "" || l.Cert == acmeCert {
 			continue
 		}

@@ -41,19 +41,20 @@ type Config struct {
 	Queue       Queue       `toml:"queue"`
 	DNS         DNS         `toml:"dns"`
 	// Routes sends the mail of a domain, of all below a ".suffix", or of "*", to a fixed host.
-	Routes   map[string]string `toml:"routes"`
-	Delivery Delivery          `toml:"delivery"`
-	Sites    []Site            `toml:"site"`
-	Sources  []Source          `toml:"source"`
-	Pools    []Pool            `toml:"pool"`
-	Retry    Retry             `toml:"retry"`
-	Classify Classify          `toml:"classify"`
-	Bounce   Bounce            `toml:"bounce"`
-	Events   Events            `toml:"events"`
-	HTTP     HTTP              `toml:"http"`
-	Control  Control           `toml:"control"`
-	Log      Log               `toml:"log"`
-	Shutdown Shutdown          `toml:"shutdown"`
+	Routes     map[string]string `toml:"routes"`
+	Delivery   Delivery          `toml:"delivery"`
+	Sites      []Site            `toml:"site"`
+	Sources    []Source          `toml:"source"`
+	Pools      []Pool            `toml:"pool"`
+	Retry      Retry             `toml:"retry"`
+	Classify   Classify          `toml:"classify"`
+	Bounce     Bounce            `toml:"bounce"`
+	Events     Events            `toml:"events"`
+	Autoconfig Autoconfig        `toml:"autoconfig"`
+	HTTP       HTTP              `toml:"http"`
+	Control    Control           `toml:"control"`
+	Log        Log               `toml:"log"`
+	Shutdown   Shutdown          `toml:"shutdown"`
 }
 
 // Listener is one socket of SMTP, IMAP or POP3.

@@ -36,6 +36,7 @@ func checkConfig(cfg *Config, pos *Positions) ConfigErrors {
 	c.classify()
 	c.queueAndDNS()
 	c.mailbox()
+	c.autoconfig()
 	c.inbound()
 	c.greylist()
 	c.milters()

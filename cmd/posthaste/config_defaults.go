@@ -56,13 +56,14 @@ func DefaultConfig() *Config {
 			DelayWarning:  Duration{4 * time.Hour},
 			GreylistRetry: Duration{90 * time.Second},
 		},
-		Classify: defaultClassify(),
-		Bounce:   Bounce{ReturnSize: 64 << 10, StormLimit: 100},
-		Events:   defaultEvents(),
-		HTTP:     HTTP{Address: "127.0.0.1:8025"},
-		Control:  Control{Socket: "/run/posthaste/ctl.sock"},
-		Log:      Log{Level: "info", Format: "console"},
-		Shutdown: Shutdown{Drain: Duration{30 * time.Second}},
+		Classify:   defaultClassify(),
+		Bounce:     Bounce{ReturnSize: 64 << 10, StormLimit: 100},
+		Events:     defaultEvents(),
+		Autoconfig: Autoconfig{MTASTS: "none"},
+		HTTP:       HTTP{Address: "127.0.0.1:8025"},
+		Control:    Control{Socket: "/run/posthaste/ctl.sock"},
+		Log:        Log{Level: "info", Format: "console"},
+		Shutdown:   Shutdown{Drain: Duration{30 * time.Second}},
 	}
 }
 
@@ -193,7 +194,8 @@ func (c *Config) complete() {
 		c.Milters[i].complete()
 	}
 	c.DKIM.complete(c.DataDir)
-	c.ACME.complete(c.Hostname)
+	c.Autoconfig.complete(c.Hostname, c.Mailbox.Domains)
+	c.ACME.complete(c.acmeNames())
 	if c.Bounce.From == "" {
 		c.Bounce.From = "MAILER-DAEMON@" + c.Hostname
 	}

@@ -22,7 +22,7 @@ type ACME struct {
 	AgreeTOS bool `toml:"agree_tos"`
 	// Email is where the ACME server may write to.
 	Email string `toml:"email"`
-	// Names get a certificate each. Default: Hostname.
+	// Names get a certificate each. Default: Hostname, and the names of [autoconfig] if its certificates are from here.
 	Names []string `toml:"names"`
 	// Directory is the ACME server. Default: Let's Encrypt.
 	Directory string `toml:"directory"`
@@ -40,9 +40,9 @@ func defaultACME() ACME {
 }
 
 // complete fills what follows from other keys.
-func (a *ACME) complete(hostname string) {
+func (a *ACME) complete(names []string) {
 	if a.Names == nil {
-		a.Names = []string{hostname}
+		a.Names = names
 	}
 	if a.Address == "" {
 		a.Address = ":80"
@@ -54,7 +54,7 @@ func (a *ACME) complete(hostname string) {
 
 // wantsACME tells whether a listener has its certificate from ACME.
 func (c *Config) wantsACME() bool {
-	for _, l := range c.Listeners {
+	for _, l := range c.tlsListeners() {
 		if l.TLS != "none" && l.Cert == acmeCert {
 			return true
 		}

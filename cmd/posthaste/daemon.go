@@ -39,6 +39,7 @@ type daemon struct {
 	doors     []*door
 	mailDoors []*mailDoor
 	office    *office // the HTTP listener and the control socket
+	guide     *guide  // where mail programs ask
 
 	certificates *certificates
 
@@ -121,9 +122,13 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 		Hostname: cfg.Hostname, Queue: d.queue, Router: d.resolver, Events: d.events,
 		Log: log.Named("relay"), MaxConnections: cfg.Delivery.MaxConnections, Memory: int64(cfg.Delivery.Memory),
 	}, policy)
+	if d.guide, err = openGuide(cfg, log); err != nil {
+		return d, err
+	}
 	if d.certificates, err = openCertificates(cfg, log); err != nil {
 		return d, err
 	}
+	d.guide.secure(d.certificates.of(cfg.Autoconfig.listener()))
 	if err := d.openDoors(); err != nil {
 		return d, err
 	}
@@ -204,6 +209,9 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 	}
 	d.serveMail(&work, failed)
 	work.Go(func() { d.office.serve(failed) })
+	for _, serve := range d.guide.servers(failed) {
+		work.Go(serve)
+	}
 	relaying, stopRelaying := context.WithCancel(context.Background())
 	defer stopRelaying()
 	work.Go(func() {
@@ -229,6 +237,7 @@ func (d *daemon) run(ctx, hurry context.Context) error {
 	stop := context.AfterFunc(hurry, d.relay.Abort)
 	defer stop()
 	d.office.stop()
+	d.guide.close()
 	d.closeMailDoors(drain)
 	work.Wait()
 	return errors.Join(err, d.close())
@@ -252,6 +261,9 @@ func (d *daemon) close() error {
 	var errs []error
 	if d.office != nil {
 		d.office.close()
+	}
+	if d.guide != nil {
+		d.guide.close()
 	}
 	for _, door := range d.doors {
 		for _, socket := range door.sockets {
@@ -329,6 +341,7 @@ func (d *daemon) reload() error {
 		return err
 	}
 	d.relay.SetPolicy(policy)
+	d.guide.answers.Set(autoconfigSettings(cfg))
 	if err := d.events.Reopen(); err != nil {
 		return err
 	}
