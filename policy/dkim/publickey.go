@@ -46,10 +46,10 @@ func (v *Verifier) key(ctx context.Context, c *claim) (*publicKey, Outcome, stri
 	case len(texts[0]) > maxKeyRecord:
 		return nil, Unusable, "key record is too long"
 	}
-	k := v.keys.get(texts[0])
-	if k == nil {
+	k, ok := v.keys.Get(texts[0])
+	if !ok {
 		k = readPublicKey(texts[0])
-		v.keys.put(texts[0], k)
+		v.keys.Put(texts[0], k)
 	}
 	return k, k.outcome, k.reason
 }

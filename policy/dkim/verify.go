@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy/recent"
 )
 
 // Outcome is what became of a signature.
@@ -48,7 +49,7 @@ const (
 // Verifier verifies signatures. It is safe for concurrent use.
 type Verifier struct {
 	opts VerifyOptions
-	keys *keyCache
+	keys *recent.Map[string, *publicKey] // by the text of their records
 }
 
 // NewVerifier returns a Verifier.
@@ -62,7 +63,7 @@ func NewVerifier(o VerifyOptions) *Verifier {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Verifier{opts: o, keys: newKeyCache(o.Keys)}
+	return &Verifier{opts: o, keys: recent.NewMap[string, *publicKey](o.Keys)}
 }
 
 // Verify looks at the signatures of a message, whose lines end with CRLF, in their order (RFC 6376 6). ignored is how many

@@ -166,7 +166,7 @@ func TestChangedRecord(t *testing.T) {
 			t.Errorf("got %s, want %s", got, step.want)
 		}
 	}
-	if n := len(v.keys.young) + len(v.keys.old); n > 2 {
+	if n := v.keys.Len(); n > 2 {
 		t.Errorf("%d keys are kept", n)
 	}
 }

@@ -18,12 +18,13 @@ type book struct {
 	cache   *cache
 	gone    func(*record, time.Time) bool // whether a record has expired
 	limit   int64
+	warmest int // records to look at when the cache is warmed
 	count   atomic.Int64
 	evicted atomic.Int64
 }
 
 func newBook(s *store.Store, t store.Table, limit int64, cacheEntries int, gone func(*record, time.Time) bool) *book {
-	return &book{store: s, table: t, cache: newCache(cacheEntries), gone: gone, limit: limit}
+	return &book{store: s, table: t, cache: newCache(cacheEntries), gone: gone, limit: limit, warmest: 2 * cacheEntries}
 }
 
 // warm takes into the cache what has passed before, as much as there is room for, so that mail from those who are known costs no
@@ -34,7 +35,7 @@ func (b *book) warm(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if looked++; b.cache.isFull() || looked > 2*b.cache.limit {
+		if looked++; b.cache.Full() || looked > b.warmest {
 			break
 		}
 		if r, _, err := readHead(e.Value); err == nil && len(e.Key) == len(key{}) && r.passes > 0 && !b.gone(&r, now) {
@@ -78,13 +79,13 @@ func (b *book) put(ctx context.Context, k key, r record, added bool) error {
 	if added && b.count.Add(1) > b.limit {
 		if victim, ok := b.victim(r.last); ok && victim != k {
 			changes = append(changes, store.Change{Table: b.table, Key: victim[:]})
-			b.cache.remove(victim)
+			b.cache.Remove(victim)
 			b.count.Add(-1)
 			b.evicted.Add(1)
 		}
 	}
 	if err := b.store.Apply(ctx, false, changes...); err != nil {
-		b.cache.remove(k) // it may be on disk or not
+		b.cache.Remove(k) // it may be on disk or not
 		return err
 	}
 	b.cache.put(k, &r, true)

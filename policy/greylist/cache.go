@@ -2,18 +2,16 @@ package greylist
 
 import (
 	"math"
-	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/posthaste-mta/posthaste/policy/recent"
 )
 
-// cache keeps the records last used, in two generations: when the younger is full, the older is
-// forgotten and the younger takes its place.
+// cache keeps the records last used.
 type cache struct {
-	mu         sync.Mutex
-	limit      int // of both
-	young, old map[key]cached
-	hits       int64
-	misses     int64
+	*recent.Map[key, cached]
+	hits, misses atomic.Int64
 }
 
 // cached is a record in twelve bytes: times are in seconds since 1970, which fits until 2106. One that is not there is
@@ -41,57 +39,18 @@ func (v cached) unpack() (r record, there bool) {
 	return record{first: time.Unix(int64(v.first), 0), last: time.Unix(int64(v.last), 0), passes: v.passes &^ thereBit}, true
 }
 
-func newCache(limit int) *cache {
-	return &cache{limit: max(limit, 2), young: map[key]cached{}, old: map[key]cached{}}
-}
+func newCache(limit int) *cache { return &cache{Map: recent.NewMap[key, cached](limit)} }
 
 // get returns the record, whether there is one, and whether the cache knows.
 func (c *cache) get(k key) (r record, there, known bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	v, ok := c.young[k]
-	if !ok {
-		if v, ok = c.old[k]; !ok {
-			c.misses++
-			return record{}, false, false
-		}
-		c.add(k, v)
+	v, known := c.Get(k)
+	if !known {
+		c.misses.Add(1)
+		return record{}, false, false
 	}
-	c.hits++
+	c.hits.Add(1)
 	r, there = v.unpack()
 	return r, there, true
 }
 
-func (c *cache) put(k key, r *record, there bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.add(k, pack(r, there))
-}
-
-func (c *cache) add(k key, v cached) {
-	if len(c.young) >= c.limit/2 {
-		c.old, c.young = c.young, make(map[key]cached, c.limit/2)
-	}
-	delete(c.old, k)
-	c.young[k] = v
-}
-
-func (c *cache) remove(k key) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.young, k)
-	delete(c.old, k)
-}
-
-// isFull tells whether something would be forgotten for one record more.
-func (c *cache) isFull() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.young) >= c.limit/2 && len(c.old) > 0
-}
-
-func (c *cache) counts() (hits, misses int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.hits, c.misses
-}
+func (c *cache) put(k key, r *record, there bool) { c.Put(k, pack(r, there)) }

@@ -54,8 +54,8 @@ func TestRestartWithMoreThanFits(t *testing.T) {
 	end()
 	g, end = openTest(t, disk, o)
 	defer end()
-	if b := g.triplets.cache; len(b.young)+len(b.old) != 12 {
-		t.Errorf("%d and %d triplets in memory, of 12", len(b.young), len(b.old))
+	if n := g.triplets.cache.Len(); n != 12 {
+		t.Errorf("%d triplets in memory, of 12", n)
 	}
 	for i := range 100 {
 		if d, err := g.Check(t.Context(), numbered(i)); d.Reason != KnownTriplet || err != nil {

@@ -179,7 +179,7 @@ func (g *Greylist) removeChunk(ctx context.Context, b *book, keys []key, want fu
 		return 0, err
 	}
 	for _, c := range changes {
-		b.cache.remove(key(c.Key))
+		b.cache.Remove(key(c.Key))
 	}
 	b.count.Add(-int64(len(changes)))
 	return int64(len(changes)), nil

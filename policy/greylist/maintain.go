@@ -59,9 +59,8 @@ func (g *Greylist) Metrics() Metrics {
 		m.Decisions[i] = g.decisions[i].Load()
 	}
 	for _, b := range []*book{g.triplets, g.clients} {
-		hits, misses := b.cache.counts()
-		m.CacheHits += hits
-		m.CacheMisses += misses
+		m.CacheHits += b.cache.hits.Load()
+		m.CacheMisses += b.cache.misses.Load()
 	}
 	return m
 }
