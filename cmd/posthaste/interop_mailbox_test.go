@@ -66,3 +66,14 @@ func homeLetters() []string {
 	}
 	return all
 }
+
+// Two IMAP sessions, POP3 sessions and deliveries on one mailbox at once.
+func TestInteropMailboxAtOnce(t *testing.T) {
+	t.Parallel()
+	r := startMailboxes(t, "", "ann@home.test")
+	out := mustExecute(t, "", program(t, "python3"), "-B", "testdata/interop/at_once.py", portOf(t, r.mx), r.port(t, "pop3s"), r.port(t, "imaps"),
+		"ann@home.test", mailboxSecret)
+	if out != "" {
+		t.Error(tail(out))
+	}
+}
