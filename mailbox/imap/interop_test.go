@@ -172,11 +172,11 @@ func TestInteropCurl(t *testing.T) {
 					t.Errorf("message %d: %.200q", i+1, got)
 				}
 			}
-			got := do(base+"/INBOX;UID=2;SECTION=HEADER.FIELDS%20(SUBJECT)")
+			got := do(base + "/INBOX;UID=2;SECTION=HEADER.FIELDS%20(SUBJECT)")
 			if got != "Subject: 8-bit\r\n\r\n" {
 				t.Errorf("section: %q", got)
 			}
-			if got := do(base+"/INBOX?SUBJECT%20dots"); strings.TrimSpace(got) != "* SEARCH 1" {
+			if got := do(base + "/INBOX?SUBJECT%20dots"); strings.TrimSpace(got) != "* SEARCH 1" {
 				t.Errorf("search: %q", got)
 			}
 			if got := do(base+"/", "-X", "LIST \"\" *"); !strings.Contains(got, `"Sent"`) {

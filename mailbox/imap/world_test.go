@@ -186,6 +186,7 @@ func (c *wire) until(prefix string) []string {
 type fakeLogins struct {
 	clear   bool // logins in clear are allowed
 	invalid atomic.Bool
+	panics  atomic.Bool
 }
 
 func (l *fakeLogins) Mechanisms(state *tls.ConnectionState) []string {
@@ -217,6 +218,9 @@ type owner struct{ l *fakeLogins }
 
 func (owner) Account() string { return ann }
 func (o owner) Check() error {
+	if o.l.panics.Load() {
+		panic("as the test wants")
+	}
 	if o.l.invalid.Load() {
 		return errors.New("disabled")
 	}
