@@ -16,12 +16,12 @@ type backupCmd struct {
 
 // Help is the long help.
 func (backupCmd) Help() string {
-	return `The daemon copies its queue, and what policy keeps (credentials, quotas and the like), while mail
-goes on: what was acknowledged before the command is in the copy. The folder must be one that the daemon
+	return `The daemon copies its queue, what policy keeps (credentials, quotas and the like) and the mailboxes, while
+mail goes on: what was acknowledged before the command is in the copy. The folder must be one that the daemon
 may write to. Copies on the same file system share their files with it at first and cost next to nothing.
 
-To go back to a copy: stop the daemon, put the folders queue and policy of the copy in the place of those in
-data_dir, start. Mail that was delivered since the copy was made will be delivered again.
+To go back to a copy: stop the daemon, put the folders queue, policy and mailbox of the copy in the place of
+those in data_dir (mailbox: mailbox.dir), start. Mail that was sent since the copy was made will be sent again.
 
 Example:
   posthaste backup /var/lib/posthaste/backup-$(date +%F) && posthaste verify /var/lib/posthaste/backup-$(date +%F)`
@@ -37,7 +37,7 @@ func (c *backupCmd) Run(p process) error {
 		if err := daemon.Backup(ctx, dir); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(p.stdout, "queue and policy are copied to", dir)
+		_, err := fmt.Fprintln(p.stdout, "the data is copied to", dir)
 		return err
 	})
 }

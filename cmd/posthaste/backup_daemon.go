@@ -33,6 +33,10 @@ func (s steered) Backup(_ context.Context, dir string) error {
 	if err == nil {
 		err = s.daemon.store.Backup(filepath.Join(dir, policyFolder))
 	}
+	// Mailboxes last: mail that is delivered meanwhile is in both, and the mailbox knows it again; never in neither.
+	if err == nil && s.daemon.mailboxes != nil {
+		err = s.daemon.mailboxes.store.Backup(filepath.Join(dir, mailboxFolder))
+	}
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(dir)) // half a copy must not be taken for one
 	}

@@ -140,12 +140,19 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 // than ours: what lives long is in the store's memory, outside the heap. The limit keeps the heap from using
 // that to grow far beyond what the configuration grants. Go's own variables, where set, win.
 func tuneMemory(cfg *Config) {
-	const heapOnTop = 256 << 20
+	const (
+		heapOnTop        = 256 << 20
+		mailServerMemory = 320 << 20 // messages on their way to readers
+	)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(cfg.Queue.Memory+cfg.Limits.MessageMemory+cfg.Delivery.Memory) + heapOnTop)
+		limit := cfg.Queue.Memory + cfg.Limits.MessageMemory + cfg.Delivery.Memory + heapOnTop
+		if len(cfg.Mailbox.Domains) > 0 {
+			limit += 5*cfg.Mailbox.Memory + mailServerMemory // the store's caches, and its indexes of open folders
+		}
+		debug.SetMemoryLimit(int64(limit))
 	}
 }
 

@@ -264,6 +264,15 @@ func TestMailOfALocalUser(t *testing.T) {
 		bob.want(bob.imap(`LIST "" *`), "Junk", "Sent")
 	}
 	again()
+	c := admin.NewClient(h.daemon.cfg.Control.Socket)
+	defer c.Close()
+	backup := filepath.Join(h.dir, "backup")
+	if err := c.Backup(t.Context(), backup); err != nil {
+		t.Error(err)
+	}
+	if r, err := verifyFolder(t.Context(), backup); err != nil || r.Mailbox.Messages != 4 || r.Mailbox.ProblemCount != 0 {
+		t.Errorf("%+v, %v", r.Mailbox, err)
+	}
 	h.end()
 	h.start()
 	again()

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/posthaste-mta/posthaste/mailbox"
 	"github.com/posthaste-mta/posthaste/policy/store"
 	"github.com/posthaste-mta/posthaste/queue"
 )
@@ -31,10 +32,11 @@ Example:
   posthaste verify /var/lib/posthaste/backup-2026-01-31`
 }
 
-// verified is what was found; Policy is nil for a queue alone.
+// verified is what was found; Policy and Mailbox are nil where there is none.
 type verified struct {
 	queue.VerifyReport
-	Policy *store.VerifyReport `json:",omitempty"`
+	Policy  *store.VerifyReport   `json:",omitempty"`
+	Mailbox *mailbox.VerifyReport `json:",omitempty"`
 }
 
 // Run verifies.
@@ -54,6 +56,9 @@ func (c *verifyCmd) Run(p process) error {
 	if r.Policy != nil {
 		problems += int64(len(r.Policy.Problems))
 	}
+	if r.Mailbox != nil {
+		problems += r.Mailbox.ProblemCount
+	}
 	if problems > 0 {
 		return withCode(exitNo, fmt.Errorf("%d problems in %s", problems, c.Dir))
 	}
@@ -69,16 +74,26 @@ func verifyFolder(ctx context.Context, dir string) (r verified, err error) {
 		}
 		return r, err
 	}
-	of, policy := dir, filepath.Join(dir, policyFolder)
+	of, policy, mails := dir, filepath.Join(dir, policyFolder), filepath.Join(dir, mailboxFolder)
 	if inner := filepath.Join(dir, queueFolder); isFolder(inner) {
 		of = inner
 	}
-	if r.VerifyReport, err = queue.Verify(ctx, of); err != nil || !isFolder(policy) {
+	if r.VerifyReport, err = queue.Verify(ctx, of); err != nil {
 		return r, err
 	}
-	found, err := store.Verify(ctx, policy)
-	r.Policy = &found
-	return r, err
+	if isFolder(policy) {
+		found, err := store.Verify(ctx, policy)
+		if r.Policy = &found; err != nil {
+			return r, err
+		}
+	}
+	if isFolder(mails) {
+		found, err := mailbox.Verify(ctx, mails)
+		if r.Mailbox = &found; err != nil {
+			return r, err
+		}
+	}
+	return r, nil
 }
 
 func isFolder(path string) bool {
@@ -96,6 +111,10 @@ func (r *verified) print(out io.Writer) {
 		}
 		fmt.Fprintln(out)
 		problems = append(problems, r.Policy.Problems...)
+	}
+	if m := r.Mailbox; m != nil {
+		fmt.Fprintf(out, "%d mailboxes, %d folders, %d messages in them\n", m.Accounts, m.Folders, m.Messages)
+		problems = append(problems, m.Problems...)
 	}
 	for _, problem := range problems {
 		fmt.Fprintln(out, printable(problem))
