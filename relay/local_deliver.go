@@ -26,7 +26,7 @@ func (c *connector) localPeer() *peer {
 	facts := c.facts()
 	facts.host, facts.protocol, facts.final = localSite, "local", true
 	secure := true // nothing is on its way to anybody
-	return &peer{client: &localCarrier{relay: c.relay}, host: localSite, facts: facts, again: facts.again(), verified: &secure}
+	return &peer{client: &localCarrier{relay: c.relay}, host: localSite, facts: facts, again: facts, verified: &secure}
 }
 
 // localCarrier puts messages into mailboxes. A worker has one message at a time there; the workers of the lane, up to its
@@ -45,9 +45,7 @@ func (c *localCarrier) Send(ctx context.Context, tx *smtp.Transaction, _ func() 
 	start := time.Now()
 	result := smtp.Result{Recipients: make([]message.Status, len(tx.Recipients)), Trace: smtp.Trace{Start: start}}
 	c.err = c.deliver(ctx, tx, result.Recipients)
-	if result.Err = c.err; result.Err == nil {
-		result.Trace.Final, result.Trace.FinalAt = result.Recipients[0], time.Since(start)
-	}
+	result.Err, result.Trace.FinalAt = c.err, time.Since(start)
 	return result
 }
 

@@ -342,3 +342,42 @@ func TestLocalShaping(t *testing.T) {
 		time.Sleep(time.Minute)
 	})
 }
+
+// TestLocalEvents: what the event log says of local deliveries and of those to a mail store, in Postfix's words.
+func TestLocalEvents(t *testing.T) {
+	lines := &postfixLines{hostname: "relay", pid: 1, location: time.UTC}
+	e := Event{
+		Type: EventDelivered, ID: 1, Recipient: "ann@here.test", Status: localOutcome("ann@here.test", nil),
+		PeerName: "local", Protocol: "local", Timestamp: time.Unix(0, 0),
+	}
+	store := e
+	store.PeerName, store.Protocol = "/run/lmtp", "LMTP"
+	for want, e := range map[string]*Event{
+		"/local[1]: ": &e, "relay=local, ": &e, "status=sent (250 2.0.0 Delivered to the mailbox ann@here.test)": &e,
+		"/lmtp[1]: ": &store, "relay=/run/lmtp[/run/lmtp], ": &store,
+	} {
+		if got := string(lines.append(nil, e)); !strings.Contains(got, want) {
+			t.Errorf("%q is not in %s", want, got)
+		}
+	}
+}
+
+// TestLocalTrace: trace tells of a local delivery without a connection.
+func TestLocalTrace(t *testing.T) {
+	inLocalStory(t, func(t *testing.T, s *story) {
+		s.policy.Detail = true
+		s.relay.SetPolicy(s.shaped())
+		for range 2 {
+			s.submit([]string{"from=", "to=ann@here.test"}, nil)
+			time.Sleep(time.Second)
+		}
+		for _, e := range s.sub.drain() {
+			if e.Type != EventDelivered {
+				continue
+			}
+			if e.Detail == nil || e.Detail.Route.Kind != "local" || e.Detail.Reused || e.Protocol != "local" || e.Site != "local" {
+				t.Errorf("%+v, %+v", e, e.Detail)
+			}
+		}
+	})
+}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/resolver"
 )
 
 // ErrNoTrace is returned for a message that the event log does not know.
@@ -247,6 +248,7 @@ func (t *tracer) addRoute(d *Detail) {
 	t.step(d.Start.Add(d.Route.Took), "route")
 	b := appendPrintable(t.buf, d.Route.Kind, maxEventName)
 	switch {
+	case d.Route.Kind == resolver.KindLocal.String():
 	case d.Route.Stale:
 		b = append(b, " (expired answer from the cache: the servers do not answer)"...)
 	case d.Route.Cached:
