@@ -54,8 +54,12 @@ func Authors(content []byte) ([]string, error) {
 	return domains, nil
 }
 
+// unfold returns s without line breaks.
 func unfold(s string) string {
-	return strings.NewReplacer("\r\n", "", "\r", "", "\n", "").Replace(s)
+	if !strings.ContainsAny(s, "\r\n") {
+		return s
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(s, "\r", ""), "\n", "")
 }
 
 // rawDomains returns what stands behind the at signs of the addresses in value: by the grammar, or where it

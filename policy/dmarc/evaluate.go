@@ -46,7 +46,7 @@ func Evaluate(ctx context.Context, dns Resolver, m Message) Result {
 	if len(m.Authors) == 0 {
 		return Result{Value: PermError}
 	}
-	f := &finder{ctx: ctx, dns: dns, known: make(map[string]lookup)}
+	f := &finder{ctx: ctx, dns: dns}
 	var worst Result
 	for i, author := range m.Authors {
 		r := f.evaluate(author, m)

@@ -2,6 +2,7 @@ package dmarc
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -42,16 +43,17 @@ func ParseRecord(text string) (r Record, ok bool) {
 	if !ok || name != "v" || value != "DMARC1" || text[0] != 'v' && text[0] != 'V' {
 		return Record{}, false
 	}
-	seen := make(map[string]bool)
+	var seen [len(known)]bool
 	badPolicy := false
 	for rest != "" {
 		var tag string
 		tag, rest, _ = strings.Cut(rest, ";")
 		name, value, ok := cutTag(tag)
-		if !ok || !known[name] || seen[name] {
+		n := slices.Index(known[:], name)
+		if !ok || n < 0 || seen[n] {
 			continue
 		}
-		seen[name] = true
+		seen[n] = true
 		badPolicy = !r.set(name, value) || badPolicy
 	}
 	if r.P == PolicyUnset || badPolicy {
@@ -63,9 +65,7 @@ func ParseRecord(text string) (r Record, ok bool) {
 	return r, true
 }
 
-var known = map[string]bool{
-	"p": true, "sp": true, "np": true, "adkim": true, "aspf": true, "psd": true, "t": true, "rua": true, "ruf": true,
-}
+var known = [...]string{"p", "sp", "np", "adkim", "aspf", "psd", "t", "rua", "ruf"}
 
 // set takes up one tag. ok is false for a policy that is none.
 func (r *Record) set(name, value string) (ok bool) {

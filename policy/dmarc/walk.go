@@ -43,10 +43,11 @@ type signpost struct {
 type finder struct {
 	ctx   context.Context
 	dns   Resolver
-	known map[string]lookup
+	known []lookup // few: walks end in the same domains
 }
 
 type lookup struct {
+	domain string
 	record Record
 	ok     bool
 	err    error
@@ -54,11 +55,14 @@ type lookup struct {
 
 // at returns the record of domain. Several make none (RFC 9989 4.10, step 2).
 func (f *finder) at(domain string) (Record, bool, error) {
-	l, ok := f.known[domain]
-	if !ok {
-		l = f.ask(domain)
-		f.known[domain] = l
+	for i := range f.known {
+		if l := &f.known[i]; l.domain == domain {
+			return l.record, l.ok, l.err
+		}
 	}
+	l := f.ask(domain)
+	l.domain = domain
+	f.known = append(f.known, l)
 	return l.record, l.ok, l.err
 }
 

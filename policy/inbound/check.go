@@ -33,8 +33,8 @@ type Results struct {
 // Check checks a message, all at once and within the configured time; what is not known by then is
 // a temporary error. It does not change content or keep it.
 func (c *Checker) Check(ctx context.Context, s Session, content []byte) Results {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
+	p := withPatience(ctx, c.cfg.Timeout)
+	defer p.end()
 	var res Results
 	var running sync.WaitGroup
 	if s.Sender != nil {
@@ -43,18 +43,18 @@ func (c *Checker) Check(ctx context.Context, s Session, content []byte) Results 
 	if s.Client != nil {
 		res.Client = *s.Client
 	} else {
-		running.Go(func() { res.Client = c.Client(ctx, s.Addr) })
+		running.Go(func() { res.Client = c.Client(p, s.Addr) })
 	}
 	// The author's domain is judged only by what SPF and DKIM have proven.
 	var proof sync.WaitGroup
 	if s.SPF != nil {
 		res.SPF = *s.SPF
 	} else {
-		proof.Go(func() { res.SPF = c.SPF(ctx, s) })
+		proof.Go(func() { res.SPF = c.SPF(p, s) })
 	}
-	res.DKIM = c.DKIM(ctx, content)
+	res.DKIM = c.DKIM(p, content)
 	proof.Wait()
-	res.DMARC = c.author(ctx, content, res.SPF, res.DKIM)
+	res.DMARC = c.author(p, content, res.SPF, res.DKIM)
 	running.Wait()
 	return res
 }

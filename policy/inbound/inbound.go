@@ -6,7 +6,7 @@
 //	check.go    all checks of a message, at once and under one deadline
 //	client.go   the address: lists (list.go) and the reverse name (reverse.go)
 //	sender.go   the return path's domain: whether it takes mail
-//	spf.go      the return path
+//	spf.go      the return path; spf_dns.go: what the library asks
 //	dkim.go     the signatures, by package dkim
 //	author.go   the From field, by package dmarc
 //	decide.go   what to do with the message
@@ -25,6 +25,7 @@ import (
 
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy/dkim"
+	"github.com/posthaste-mta/posthaste/policy/recent"
 )
 
 // Resolver answers questions for the DNS. A name that does not exist is a bare *net.DNSError with IsNotFound, one
@@ -83,6 +84,7 @@ type Checker struct {
 	ids        []string
 	lists      []*list
 	signatures *dkim.Verifier
+	spf        *recent.Map[spfKey, spfKept]
 }
 
 // New returns a Checker. It fails when the configuration makes no sense.
@@ -102,6 +104,7 @@ func New(cfg Config) (*Checker, error) {
 	cfg.Actions = cfg.Actions.withDefaults()
 	c := &Checker{cfg: cfg, ids: append([]string{cfg.ID}, slices.Clone(cfg.OtherIDs)...)}
 	c.signatures = dkim.NewVerifier(dkim.VerifyOptions{DNS: cfg.Resolver, MaxSignatures: cfg.MaxSignatures, Now: cfg.Now})
+	c.spf = recent.NewMap[spfKey, spfKept](maxSPFKept)
 	for i, id := range c.ids {
 		c.ids[i] = strings.TrimSuffix(strings.ToLower(id), ".")
 	}

@@ -104,14 +104,14 @@ func (l *list) ask(ctx context.Context, addr netip.Addr) ListResult {
 		res.Err = errListDead
 		return res
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.Timeout)
-	defer cancel()
-	answers, err := l.lookup(ctx, addr)
+	p := withPatience(ctx, l.Timeout)
+	defer p.end()
+	answers, err := l.lookup(p, addr)
 	if err == nil {
 		l.read(answers, &res)
 	}
 	if err == nil && res.Listed() {
-		err = l.test(ctx, addr)
+		err = l.test(p, addr)
 	}
 	l.note(err)
 	if err != nil {

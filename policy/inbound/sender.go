@@ -21,10 +21,10 @@ func (c *Checker) Sender(ctx context.Context, mailFrom string) Sender {
 	if err != nil || domain[0] == '[' {
 		return Sender{Value: None}
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
+	p := withPatience(ctx, c.cfg.Timeout)
+	defer p.end()
 	res := Sender{Domain: domain}
-	mx, err := c.cfg.Resolver.LookupMX(ctx, domain)
+	mx, err := c.cfg.Resolver.LookupMX(p, domain)
 	switch {
 	case err != nil && isMissing(err):
 		res.Value = Fail
@@ -39,7 +39,7 @@ func (c *Checker) Sender(ctx context.Context, mailFrom string) Sender {
 		res.Value = Pass
 		return res
 	}
-	addrs, err := c.cfg.Resolver.LookupIP(ctx, "ip", domain)
+	addrs, err := c.cfg.Resolver.LookupIP(p, "ip", domain)
 	switch {
 	case len(addrs) > 0:
 		res.Value = Pass

@@ -2,10 +2,10 @@ package inbound
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"blitiri.com.ar/go/spf"
 
@@ -25,110 +25,89 @@ type SPF struct {
 // SPF checks the return path of a session within the configured time. Check calls it by itself if nobody
 // did before.
 func (c *Checker) SPF(ctx context.Context, s Session) SPF {
+	q, res := askSPF(s)
+	if q.domain == "" {
+		return res
+	}
+	now := c.cfg.Now()
+	if kept, ok := c.spf.Get(q.spfKey); ok && now.Before(kept.until) {
+		res.Value, res.Reason = kept.value, kept.reason
+		return res
+	}
+	p := withPatience(ctx, c.cfg.Timeout)
+	defer p.end()
+	dns := &spfResolver{Resolver: c.cfg.Resolver, addr: q.addr}
+	value, err := spf.CheckHostWithSender(net.IP(q.addr.AsSlice()), s.HELO, q.sender(), spf.WithContext(p), spf.WithResolver(dns))
+	res.Value = Value(value)
+	if err != nil && (value == spf.PermError || value == spf.TempError) {
+		res.Reason = reason(err)
+	}
+	if value != spf.TempError && !dns.macros {
+		c.spf.Put(q.spfKey, spfKept{res.Value, res.Reason, now.Add(keepSPF)})
+	}
+	return res
+}
+
+// KnownSPF is SPF for a session about which nobody needs to be asked; ok is false for others.
+func (c *Checker) KnownSPF(s Session) (res SPF, ok bool) {
+	q, res := askSPF(s)
+	if q.domain == "" {
+		return res, true
+	}
+	kept, ok := c.spf.Get(q.spfKey)
+	if !ok || !c.cfg.Now().Before(kept.until) {
+		return SPF{}, false
+	}
+	res.Value, res.Reason = kept.value, kept.reason
+	return res, true
+}
+
+// keepSPF is how long a verdict holds for more mail of the same kind: less than the time to live of nearly all records, which it
+// adds to.
+const keepSPF = 10 * time.Second
+
+// maxSPFKept bounds the verdicts that are kept, some hundred octets each.
+const maxSPFKept = 16_384
+
+// spfKey is what a verdict hangs on if the records have no macros, which bring in the rest of the sender and the HELO name.
+type spfKey struct {
+	addr   netip.Addr
+	domain string
+}
+
+type spfKept struct {
+	value  Value
+	reason string
+	until  time.Time
+}
+
+// spfQuestion is what is asked about a session.
+type spfQuestion struct {
+	spfKey
+	local string
+}
+
+// sender returns the address that is asked about. The library cuts it at the first at sign, which in a quoted local part is not
+// the last.
+func (q *spfQuestion) sender() string { return strings.ReplaceAll(q.local, "@", "_") + "@" + q.domain }
+
+// askSPF returns the question, and as much of the answer as it has. Without a domain in the question that is all.
+func askSPF(s Session) (q spfQuestion, res SPF) {
 	local, domain := "postmaster", s.HELO
 	if s.MailFrom != "" {
 		at := strings.LastIndexByte(s.MailFrom, '@')
 		local, domain = s.MailFrom[:max(at, 0)], s.MailFrom[at+1:]
 	}
-	res := SPF{Value: None, HELO: s.MailFrom == ""}
+	res = SPF{Value: None, HELO: s.MailFrom == ""}
 	domain, err := message.ParseDomain(strings.TrimSuffix(domain, "."), true)
 	if err != nil || domain[0] == '[' || !strings.Contains(domain, ".") {
 		res.Reason = "no domain to look at" // RFC 7208 4.3
-		return res
+		return q, res
 	}
 	res.Domain = domain
 	if !s.Addr.IsValid() {
 		res.Reason = "no client address"
-		return res
+		return q, res
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	addr := s.Addr.Unmap().WithZone("")
-	// The library cuts the sender at the first at sign, which in a quoted local part is not the last.
-	sender := strings.ReplaceAll(local, "@", "_") + "@" + domain
-	value, err := spf.CheckHostWithSender(net.IP(addr.AsSlice()), s.HELO, sender,
-		spf.WithContext(ctx), spf.WithResolver(spfResolver{c.cfg.Resolver, addr}))
-	res.Value = Value(value)
-	if err != nil && (value == spf.PermError || value == spf.TempError) {
-		res.Reason = reason(err)
-	}
-	return res
-}
-
-// maxSPFRecord bounds a TXT record that is looked at, in octets. RFC 7208 3.4 recommends 450; the library's
-// work grows with the square of some parts.
-const maxSPFRecord = 8 << 10
-
-// spfResolver is what the library asks. Its errors are bare *net.DNSError.
-type spfResolver struct {
-	Resolver
-	addr netip.Addr // of the client
-}
-
-func (r spfResolver) LookupTXT(ctx context.Context, name string) ([]string, error) {
-	texts, err := r.Resolver.LookupTXT(ctx, name)
-	if err != nil {
-		return nil, bare(err, name)
-	}
-	for _, t := range texts {
-		if len(t) > maxSPFRecord && strings.HasPrefix(t, "v=spf1") {
-			return nil, &net.DNSError{Err: "SPF record is too long", Name: name}
-		}
-	}
-	return texts, nil
-}
-
-func (r spfResolver) LookupMX(ctx context.Context, name string) ([]*net.MX, error) {
-	mx, err := r.Resolver.LookupMX(ctx, name)
-	return mx, bare(err, name)
-}
-
-// LookupIPAddr asks for the client's own family (RFC 7208 5.3). For a client of IPv6 it asks for both, since
-// it is not told apart from "exists", which looks for A records (RFC 7208 5.7).
-func (r spfResolver) LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, error) {
-	network := "ip"
-	if r.addr.Is4() {
-		network = "ip4"
-	}
-	addrs, err := r.Resolver.LookupIP(ctx, network, host)
-	if err != nil {
-		return nil, bare(err, host)
-	}
-	out := make([]net.IPAddr, len(addrs))
-	for i, a := range addrs {
-		out[i] = net.IPAddr{IP: a.AsSlice()}
-	}
-	return out, nil
-}
-
-func (r spfResolver) LookupAddr(ctx context.Context, _ string) ([]string, error) {
-	names, err := r.Resolver.LookupAddr(ctx, r.addr)
-	return names, bare(err, r.addr.String())
-}
-
-// bare returns err as the *net.DNSError that libraries look for without unwrapping.
-func bare(err error, name string) error {
-	if err == nil {
-		return nil
-	}
-	var e *net.DNSError
-	if errors.As(err, &e) {
-		return e
-	}
-	return &net.DNSError{
-		UnwrapErr: err, Err: err.Error(), Name: name, IsTemporary: true,
-		IsTimeout: errors.Is(err, context.DeadlineExceeded),
-	}
-}
-
-// maxReason bounds what is told of a failure, in octets.
-const maxReason = 120
-
-// reason returns err as words for a header field or a reply.
-func reason(err error) string {
-	var e *net.DNSError
-	if errors.As(err, &e) && (e.IsTemporary || e.IsTimeout) {
-		return "DNS lookup failed for now" // which server, and how, is nobody's business out there
-	}
-	return message.CleanLine(err.Error(), maxReason)
+	return spfQuestion{spfKey{s.Addr.Unmap().WithZone(""), domain}, local}, res
 }
