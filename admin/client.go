@@ -123,9 +123,11 @@ func (c *Client) Backup(ctx context.Context, dir string) error {
 	return c.get(ctx, http.MethodPost, "/v1/backup", url.Values{"dir": {dir}}, nil)
 }
 
-// Reload has the daemon read its configuration again.
-func (c *Client) Reload(ctx context.Context) error {
-	return c.get(ctx, http.MethodPost, "/v1/reload", nil, nil)
+// Reload has the daemon read its configuration again. It returns the settings that have changed and wait for a restart.
+func (c *Client) Reload(ctx context.Context) (restart []string, err error) {
+	var answer reloaded
+	err = c.get(ctx, http.MethodPost, "/v1/reload", nil, &answer)
+	return answer.Restart, err
 }
 
 // get makes a call whose answer is one JSON value.

@@ -294,14 +294,21 @@ func (c *Control) backup(r *http.Request) (done, error) {
 	return done{}, c.Relay.Backup(r.Context(), dir)
 }
 
-func (c *Control) reload(r *http.Request) (done, error) {
+// reloaded is the answer of a reload.
+type reloaded struct {
+	// Restart are settings that have changed and wait for a restart.
+	Restart []string `json:"restart,omitempty"`
+}
+
+func (c *Control) reload(r *http.Request) (reloaded, error) {
 	if c.Tools.Reload == nil {
-		return done{}, errNotOffered
+		return reloaded{}, errNotOffered
 	}
-	if err := c.Tools.Reload(r.Context()); err != nil {
-		return done{}, problem(http.StatusUnprocessableEntity, err.Error())
+	restart, err := c.Tools.Reload(r.Context())
+	if err != nil {
+		return reloaded{}, problem(http.StatusUnprocessableEntity, err.Error())
 	}
-	return done{}, nil
+	return reloaded{restart}, nil
 }
 
 // number reads a number of a query that is not below 0; other if it is not given.

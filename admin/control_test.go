@@ -202,6 +202,11 @@ func TestStatsByAge(t *testing.T) {
 	}
 }
 
+func reload(t *testing.T, client *Client) error {
+	_, err := client.Reload(t.Context())
+	return err
+}
+
 func TestTools(t *testing.T) {
 	c := &Control{Relay: &fakeRelay{}}
 	client := serve(t, c)
@@ -209,7 +214,7 @@ func TestTools(t *testing.T) {
 	for name, err := range map[string]error{
 		"trace":   client.Trace(t.Context(), &out, idOf(1)),
 		"resolve": client.Resolve(t.Context(), &out, "a.test"),
-		"reload":  client.Reload(t.Context()),
+		"reload":  reload(t, client),
 	} {
 		var p *Problem
 		if !errors.As(err, &p) || p.Status != http.StatusNotImplemented {
@@ -229,7 +234,7 @@ func TestTools(t *testing.T) {
 			_, err := fmt.Fprintln(w, "route of", domain)
 			return err
 		},
-		Reload: func(ctx context.Context) error { return errors.New("posthaste.toml:3: no such key") },
+		Reload: func(ctx context.Context) ([]string, error) { return nil, errors.New("posthaste.toml:3: no such key") },
 	}}
 	client = serve(t, c)
 	if err := client.Trace(t.Context(), &out, idOf(1)); err != nil {
@@ -245,8 +250,12 @@ func TestTools(t *testing.T) {
 	if err := client.Trace(t.Context(), &out, idOf(2)); !errors.As(err, &p) || p.Status != http.StatusNotFound {
 		t.Errorf("trace of an unknown message: %v", err)
 	}
-	if err := client.Reload(t.Context()); !errors.As(err, &p) || p.Status != http.StatusUnprocessableEntity || p.Detail != "posthaste.toml:3: no such key" {
+	if _, err := client.Reload(t.Context()); !errors.As(err, &p) || p.Status != http.StatusUnprocessableEntity || p.Detail != "posthaste.toml:3: no such key" {
 		t.Errorf("reload: %v", err)
+	}
+	c.Tools.Reload = func(ctx context.Context) ([]string, error) { return []string{"dns.timeout"}, nil }
+	if restart, err := client.Reload(t.Context()); err != nil || len(restart) != 1 || restart[0] != "dns.timeout" {
+		t.Errorf("reload: %v, %v", restart, err)
 	}
 	if err := client.Backup(t.Context(), "/somewhere"); err != nil {
 		t.Error(err)

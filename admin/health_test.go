@@ -145,8 +145,11 @@ func fakeSources(t *testing.T) Sources {
 			m.Syncs[0], m.Syncs[3] = 5, 3
 			return m
 		},
+		Certificates: func() map[string]time.Duration {
+			return map[string]time.Duration{"/etc/posthaste/tls/fullchain.pem": 40 * 24 * time.Hour, "acme:mx.relay.test": -time.Minute}
+		},
 		Auth: func() auth.Metrics {
-			return auth.Metrics{Succeeded: 9, Failed: 4, Banned: 2, Busy: 1, Cached: 7}
+			return auth.Metrics{Succeeded: 9, Failed: 4, Banned: 2, Busy: 1, Cached: 7, BannedAddresses: 3, BannedNames: 1}
 		},
 		Resolver: func() resolver.Metrics {
 			return resolver.Metrics{RouteHits: 9, RouteMisses: 1, LookupSeconds: resolver.Histogram{Bounds: []float64{0.1}, Counts: []uint64{1, 0}, Sum: 0.02}}

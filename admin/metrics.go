@@ -2,6 +2,7 @@ package admin
 
 import (
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -28,6 +29,8 @@ type Sources struct {
 	Queue    func() queue.Metrics
 	Resolver func() resolver.Metrics
 	Auth     func() auth.Metrics
+	// Certificates are how long each is valid still, by file or name.
+	Certificates func() map[string]time.Duration
 	// Limits, Harvest and Suppression are of policy.
 	Limits      func() limit.Metrics
 	Harvest     func() limit.HarvestMetrics
@@ -76,6 +79,8 @@ type snapshot struct {
 	resolver *resolver.Metrics
 	auth     *auth.Metrics
 
+	certificates map[string]time.Duration
+
 	limits      *limit.Metrics
 	harvest     *limit.HarvestMetrics
 	suppression *suppress.Metrics
@@ -100,6 +105,9 @@ func (s *Sources) snapshot() *snapshot {
 	now.queue = ask(s.Queue)
 	now.resolver = ask(s.Resolver)
 	now.auth = ask(s.Auth)
+	if s.Certificates != nil {
+		now.certificates = s.Certificates()
+	}
 	now.greylist = ask(s.Greylist)
 	if s.Milters != nil {
 		now.milters = s.Milters()
@@ -161,6 +169,9 @@ func newCollector(s Sources) *collector {
 	}
 	if s.Auth != nil {
 		c.families = append(c.families, authFamilies()...)
+	}
+	if s.Certificates != nil {
+		c.families = append(c.families, certificatesFamily())
 	}
 	if s.Limits != nil {
 		c.families = append(c.families, limitFamilies()...)

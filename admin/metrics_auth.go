@@ -10,6 +10,11 @@ func authFamilies() []family {
 				out.count(s.auth.Banned, "banned")
 				out.count(s.auth.Busy, "busy")
 			}),
+		gauge("auth_bans", "Addresses and names whose logins are not checked at present, because too many have failed.", []string{"of"},
+			func(s *snapshot, out *output) {
+				out.value(float64(s.auth.BannedAddresses), "address")
+				out.value(float64(s.auth.BannedNames), "name")
+			}),
 		counter("auth_cached_total", "Logins whose outcome was remembered, which cost no argon2.", nil,
 			func(s *snapshot, out *output) { out.count(s.auth.Cached) }),
 	}

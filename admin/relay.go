@@ -48,8 +48,8 @@ type Tools struct {
 	// Resolve writes what would be done for a domain and why, as text.
 	Resolve func(ctx context.Context, w io.Writer, domain string) error
 	// Reload reads the configuration again and puts it in force, or says what is wrong with it
-	// and changes nothing.
-	Reload func(ctx context.Context) error
+	// and changes nothing. It returns the settings that have changed and wait for a restart.
+	Reload func(ctx context.Context) (restart []string, err error)
 	// Suppression is the lists of who gets no mail.
 	Suppression Suppression
 	// Greylist is whom the greylist knows.

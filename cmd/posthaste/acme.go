@@ -20,10 +20,12 @@ import (
 // them when a third of their time is left. It works in the background and comes again after failures, so neither the
 // start nor any mail waits for the ACME server.
 type acmeCertificates struct {
-	names  []string
-	config *certmagic.Config
-	cache  *certmagic.Cache
-	stop   context.CancelFunc
+	names   []string
+	config  *certmagic.Config
+	cache   *certmagic.Cache
+	storage *acmeStorage
+	stop    context.CancelFunc
+	log     *zap.Logger
 }
 
 func openACME(cfg *Config, log *zap.Logger) (*acmeCertificates, error) {
@@ -32,7 +34,7 @@ func openACME(cfg *Config, log *zap.Logger) (*acmeCertificates, error) {
 		return nil, err
 	}
 	issuer.Logger = log
-	a := &acmeCertificates{}
+	a := &acmeCertificates{storage: newACMEStorage(filepath.Join(cfg.DataDir, "acme")), log: log}
 	for _, name := range cfg.ACME.Names {
 		a.names = append(a.names, strings.ToLower(name))
 	}
@@ -41,7 +43,7 @@ func openACME(cfg *Config, log *zap.Logger) (*acmeCertificates, error) {
 		Logger:           log,
 	})
 	settings := certmagic.Config{
-		Storage: &certmagic.FileStorage{Path: filepath.Join(cfg.DataDir, "acme")},
+		Storage: a.storage,
 		Logger:  log,
 		OCSP:    certmagic.OCSPConfig{DisableStapling: true}, // no mail client asks for it
 	}
@@ -121,8 +123,11 @@ func (a *acmeCertificates) issued(name string) *tls.Certificate {
 // ready tells whether a certificate has been issued.
 func (a *acmeCertificates) ready() bool { return a.certificate(&tls.ClientHelloInfo{}) != nil }
 
-// close ends the work in the background.
+// close ends the work in the background, and returns when nothing is written to the disk any more.
 func (a *acmeCertificates) close() {
 	a.stop()
 	a.cache.Stop()
+	if !a.storage.close() {
+		a.log.Warn("an order of a certificate does not end")
+	}
 }

@@ -35,9 +35,9 @@ type certificateFile struct {
 	failed bool           // at that
 }
 
-func openCertificateFile(certFile, keyFile string, log *zap.Logger) (*certificateFile, error) {
-	f := &certificateFile{certFile: certFile, keyFile: keyFile, log: log, now: time.Now}
-	return f, f.reload()
+// newCertificateFile has read nothing yet.
+func newCertificateFile(certFile, keyFile string, log *zap.Logger) *certificateFile {
+	return &certificateFile{certFile: certFile, keyFile: keyFile, log: log, now: time.Now}
 }
 
 // reload reads the files now.

@@ -89,13 +89,14 @@ func TestCertificateFilesAreReadAgain(t *testing.T) {
 	dir, later := t.TempDir(), time.Now().Add(60*24*time.Hour)
 	core, logged := observer.New(zap.InfoLevel)
 	files := makePair(t, dir, "a", later, "one.test")
-	f, err := openCertificateFile(files.cert, files.key, zap.New(core))
-	if err != nil {
+	f := newCertificateFile(files.cert, files.key, zap.New(core))
+	if err := f.reload(); err != nil {
 		t.Fatal(err)
 	}
 	clock := time.Now()
 	f.now = func() time.Time { return clock }
-	set := &certificateSet{sources: []certificateSource{f}}
+	set := &certificateSet{}
+	set.show([]certificateSource{f})
 	next := func() string {
 		clock = clock.Add(certificateLook)
 		return shown(t, set, "")
@@ -164,6 +165,44 @@ func TestCertificateIsChosenByName(t *testing.T) {
 	}
 }
 
+// A reload brings certificates and takes some away, for connections from then on; with one that is wrong all stay.
+func TestCertificatesOfAReload(t *testing.T) {
+	dir, later := t.TempDir(), time.Now().Add(60*24*time.Hour)
+	a, b, c := makePair(t, dir, "a", later, "a.test"), makePair(t, dir, "b", later, "b.test"), makePair(t, dir, "c", later, "c.test")
+	cfg := &Config{Listeners: []Listener{{Name: "own", TLS: "starttls", Cert: a.cert, Key: a.key}}, Certificates: []Certificate{{b.cert, b.key}}}
+	all, err := openCertificates(cfg, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.close()
+	set := all.of(cfg.Listeners[0])
+	see := func(want ...string) {
+		t.Helper()
+		for i, host := range []string{"", "b.test", "c.test"} {
+			if got := shown(t, set, host); got != want[i] {
+				t.Errorf("host %q: %s, want %s", host, got, want[i])
+			}
+		}
+	}
+	see("a.test", "b.test", "a.test")
+	next := *cfg
+	next.Certificates = []Certificate{{c.cert, c.key}, {b.cert, c.key}}
+	if err := all.apply(&next); err == nil {
+		t.Error("a wrong pair was taken")
+	}
+	see("a.test", "b.test", "a.test")
+	next.Listeners = []Listener{{Name: "own", TLS: "starttls", Cert: b.cert, Key: b.key}, {Name: "new", TLS: "starttls"}}
+	next.Certificates = []Certificate{{c.cert, c.key}}
+	if err := all.apply(&next); err != nil {
+		t.Error(err)
+	}
+	see("b.test", "b.test", "c.test")
+	left := all.left()
+	if len(left) != 2 || left[c.cert] > 60*24*time.Hour || left[c.cert] < 59*24*time.Hour {
+		t.Errorf("they are valid for %v", left)
+	}
+}
+
 func TestCertificateWarnings(t *testing.T) {
 	dir := t.TempDir()
 	for _, test := range []struct {
@@ -178,7 +217,7 @@ func TestCertificateWarnings(t *testing.T) {
 	} {
 		core, logged := observer.New(zap.InfoLevel)
 		files := makePair(t, dir, test.name, time.Now().Add(test.until), "a.test")
-		if _, err := openCertificateFile(files.cert, files.key, zap.New(core)); err != nil {
+		if err := newCertificateFile(files.cert, files.key, zap.New(core)).reload(); err != nil {
 			t.Errorf("%s: %v", test.name, err)
 		}
 		got := ""

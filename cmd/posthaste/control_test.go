@@ -55,7 +55,7 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 			_, err := fmt.Fprintf(w, "%s goes to mx.%s\n", domain, domain)
 			return err
 		},
-		Reload:      func(context.Context) error { return nil },
+		Reload:      func(context.Context) ([]string, error) { return []string{"dns.timeout"}, nil },
 		Suppression: list,
 		Greylist:    admin.LocalGreylist{Greylist: waiting},
 		Credentials: admin.BookCredentials(book),

@@ -307,51 +307,56 @@ func (d *daemon) close() error {
 
 // reload reads the configuration again and puts in force what can change while running: limits of delivery,
 // retry schedules, routes, access, credentials, sources, keys that sign, and certificates. On any error nothing changes.
-func (d *daemon) reload() error {
+// It returns the keys whose change waits for a restart.
+func (d *daemon) reload() (restart []string, err error) {
 	d.reloading.Lock() // SIGHUP and the control socket may ask at the same time
 	defer d.reloading.Unlock()
 	if d.path == "" {
-		return errors.New("there is no configuration file to read again")
+		return nil, errors.New("there is no configuration file to read again")
 	}
 	cfg, pos, err := LoadConfig(d.path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	policy, err := relayPolicy(cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	policy.Auth = d.auth
 	credentials, err := credentialsOf(cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if policy.DKIM, err = loadSigning(cfg, pos); err != nil {
-		return err
+		return nil, err
 	}
-	if err := d.certificates.reload(); err != nil {
-		return err
+	if err := d.certificates.apply(cfg); err != nil {
+		return nil, err
 	}
 	if err := d.resolver.SetRoutes(cfg.routing()); err != nil {
-		return err
+		return nil, err
 	}
 	if err := d.screens.apply(cfg, &policy); err != nil {
-		return err
+		return nil, err
 	}
 	if err := d.mailboxes.apply(cfg, &policy); err != nil {
-		return err
+		return nil, err
 	}
 	if err := d.book.SetReadOnly(context.Background(), credentials); err != nil {
-		return err
+		return nil, err
 	}
 	if err := d.engines.apply(cfg, &policy); err != nil { // last: the check of the configuration has seen all that can fail
-		return err
+		return nil, err
 	}
+	d.auth.SetExempt(prefixes(cfg.Relay.Networks))
 	d.relay.SetPolicy(policy)
 	d.guide.answers.Set(autoconfigSettings(cfg))
 	if err := d.events.Reopen(); err != nil {
-		return err
+		return nil, err
 	}
 	d.log.Info("configuration read again", zap.String("file", d.path), zap.Time("at", time.Now()))
-	return nil
+	if restart = restartKeys(d.cfg, cfg); len(restart) > 0 {
+		d.log.Warn("some of it waits for a restart", zap.Strings("keys", restart))
+	}
+	return restart, nil
 }

@@ -147,7 +147,10 @@ func (s *keyStore) change(change func(*keyFolder) error) error {
 
 // tellDaemon has a running daemon read the keys, once they have changed.
 func (f *dkimFlags) tellDaemon(p process) error {
-	err := f.ask(func(ctx context.Context, daemon *admin.Client) error { return daemon.Reload(ctx) })
+	err := f.ask(func(ctx context.Context, daemon *admin.Client) error {
+		_, err := daemon.Reload(ctx)
+		return err
+	})
 	switch {
 	case errors.Is(err, admin.ErrNotRunning):
 		fmt.Fprintln(p.stderr, "posthaste: the daemon is not running; it reads the keys when it starts")

@@ -22,7 +22,9 @@ func metricSources(d *daemon) admin.Sources {
 		Greylist: d.screens.greylist.Metrics,
 		Milters:  d.screens.filterMetrics,
 		Auth:     d.auth.Metrics,
-		Servers:  servers,
+
+		Certificates: d.certificates.left,
+		Servers:      servers,
 
 		Limits:      d.engines.limits.Metrics,
 		Harvest:     d.engines.harvestMetrics,

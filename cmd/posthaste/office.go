@@ -46,7 +46,7 @@ func openOffice(d *daemon) (*office, error) {
 			_, err := d.resolver.Explain(ctx, domain).WriteTo(w)
 			return err
 		},
-		Reload:      func(context.Context) error { return d.reload() },
+		Reload:      func(context.Context) ([]string, error) { return d.reload() },
 		Suppression: d.engines.suppression,
 		Greylist:    admin.LocalGreylist{Greylist: d.screens.greylist},
 		Credentials: admin.BookCredentials(d.book),

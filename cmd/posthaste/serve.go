@@ -115,7 +115,7 @@ func runDaemon(d *daemon, signals <-chan os.Signal) error {
 func (d *daemon) onSignal(s os.Signal, ctx context.Context, end, hurry func()) {
 	switch {
 	case s == syscall.SIGHUP:
-		if err := d.reload(); err != nil {
+		if _, err := d.reload(); err != nil {
 			d.log.Error("configuration not changed", zap.Error(err))
 		}
 	case ctx.Err() == nil:

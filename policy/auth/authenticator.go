@@ -192,11 +192,18 @@ type Metrics struct {
 	Succeeded, Failed, Banned, Busy uint64
 	// Cached are those whose outcome was remembered: they cost no argon2.
 	Cached uint64
+	// BannedAddresses and BannedNames are kept out at present.
+	BannedAddresses, BannedNames int
 }
 
 // Metrics returns the counts.
 func (a *Authenticator) Metrics() Metrics {
 	c := &a.counts
-	return Metrics{Succeeded: c.succeeded.Load(), Failed: c.failed.Load(), Banned: c.banned.Load(),
+	m := Metrics{Succeeded: c.succeeded.Load(), Failed: c.failed.Load(), Banned: c.banned.Load(),
 		Busy: c.busy.Load(), Cached: c.cached.Load()}
+	m.BannedAddresses, m.BannedNames = a.guard.Banned()
+	return m
 }
+
+// SetExempt replaces the networks whose addresses are delayed but not banned.
+func (a *Authenticator) SetExempt(networks []netip.Prefix) { a.guard.SetExempt(networks) }

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -70,6 +71,15 @@ func NewGuard(o GuardOptions) *Guard {
 	return &Guard{o: o, addresses: make(map[netip.Addr]strikes), names: make(map[string]strikes), known: make(map[client]time.Time)}
 }
 
+// SetExempt replaces the networks that are not banned. What was counted of their addresses stays, so that a ban may
+// come into force with one that goes.
+func (g *Guard) SetExempt(list []netip.Prefix) {
+	list = slices.Clone(list)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.o.Exempt = list
+}
+
 // site is what an address counts for: one customer's network is an IPv6 /64.
 func site(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
@@ -80,6 +90,7 @@ func site(addr netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
+// REQUIRES g.mu.
 func (g *Guard) exempt(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	if !addr.IsValid() { // a local socket: all its clients are one address

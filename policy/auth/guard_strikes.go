@@ -71,6 +71,24 @@ func (g *Guard) Bans() []Ban {
 	return list
 }
 
+// Banned returns how many bans of addresses, exempt ones left out, and of names are in force.
+func (g *Guard) Banned() (addresses, names int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.o.Now()
+	for a, s := range g.addresses {
+		if now.Before(s.banned) && !g.exempt(a) {
+			addresses++
+		}
+	}
+	for _, s := range g.names {
+		if now.Before(s.banned) {
+			names++
+		}
+	}
+	return addresses, names
+}
+
 // Forgive forgets the failures of an address, and reports whether there were any.
 func (g *Guard) Forgive(addr netip.Addr) bool {
 	g.mu.Lock()
