@@ -49,7 +49,7 @@ type answer struct {
 	outcome   outcome
 	mx        []mxRecord   // ascending preference, then name
 	addrs     []netip.Addr // in the server's order
-	texts     []string     // of TXT records, each joined; the names of PTR records
+	texts     []string     // of TXT records, each joined; the names of PTR records; SRV records in srvForm
 	aliases   []string     // the CNAME targets between the name and the records
 	ttl       time.Duration
 	authentic bool   // the server set AD
@@ -135,6 +135,8 @@ func (a *answer) collect(owner string, qtype uint16, rrs []dns.RR) {
 			a.texts = append(a.texts, joinText(rr.Txt))
 		case *dns.PTR:
 			a.addName(canonical(rr.Ptr))
+		case *dns.SRV:
+			a.addService(rr)
 		default:
 			continue
 		}
