@@ -8,7 +8,9 @@ import (
 // checkStore holds all records of an open store against each other.
 func checkStore(t testing.TB, s *Store) {
 	t.Helper()
-	r, err := verifyAll(context.Background(), s.db)
+	snapshot := s.db.NewSnapshot() // sweeps go on
+	defer snapshot.Close()
+	r, err := verifyAll(context.Background(), snapshot)
 	if err != nil || r.ProblemCount > 0 {
 		t.Errorf("verify: %q, %v", r.Problems, err)
 	}
