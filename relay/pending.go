@@ -5,7 +5,7 @@ import "context"
 // pending is an answer that is looked for while the client goes on. Only its session waits for it.
 type pending[T any] struct {
 	cancel context.CancelFunc
-	done   chan struct{}
+	done   chan struct{} // nil: the answer was there at once
 	value  T
 }
 
@@ -21,19 +21,24 @@ func lookFor[T any](ctx context.Context, look func(context.Context) T) *pending[
 	return p
 }
 
+// knew returns an answer that nobody needs to look for.
+func knew[T any](value T) *pending[T] { return &pending[T]{value: value} }
+
 // wait returns the answer when it is there; nil if nobody has begun to look.
 func (p *pending[T]) wait() *T {
 	if p == nil {
 		return nil
 	}
-	<-p.done
+	if p.done != nil {
+		<-p.done
+	}
 	return &p.value
 }
 
 // stop gives up looking and returns when that has ended: so a client that begins again and again has us look for one
 // answer at a time.
 func (p *pending[T]) stop() {
-	if p != nil {
+	if p != nil && p.done != nil {
 		p.cancel()
 		<-p.done
 	}

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -86,7 +85,11 @@ func (s *session) lookAtSender(from message.Address) error {
 	if from.Domain != "" {
 		in.MailFrom = from.String()
 	}
-	s.stranger.spf = lookFor(s.ctx, func(ctx context.Context) inbound.SPF { return c.SPF(ctx, in) })
+	if spf, ok := c.KnownSPF(in); ok {
+		s.stranger.spf = knew(spf)
+	} else {
+		s.stranger.spf = lookFor(s.ctx, func(ctx context.Context) inbound.SPF { return c.SPF(ctx, in) })
+	}
 	sender := c.Sender(s.ctx, in.MailFrom)
 	s.stranger.sender = &sender
 	return s.turnedAway(c.DecideSender(sender))
@@ -186,7 +189,8 @@ func (m *incoming) inspect() error {
 
 // tellFound names the results, as the event log does.
 func tellFound(r *inbound.Results, d *inbound.Decision) string {
-	told := fmt.Sprintf("spf=%s dkim=%s dmarc=%s iprev=%s", r.SPF.Value, r.DKIM.Value(), r.DMARC.Value, r.Client.Reverse.Value)
+	told := "spf=" + string(r.SPF.Value) + " dkim=" + string(r.DKIM.Value()) + " dmarc=" + r.DMARC.Value.String() +
+		" iprev=" + string(r.Client.Reverse.Value)
 	if len(d.Tags) > 0 {
 		told += "; " + d.Action.String() + ": " + strings.Join(d.Tags, ", ")
 	}
