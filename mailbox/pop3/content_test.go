@@ -28,11 +28,15 @@ func receive(t interface{ Fatalf(string, ...any) }, wire []byte) (content, rest 
 	}
 }
 
-// checkContent sends a message and takes it again.
-func checkContent(t interface{ Fatalf(string, ...any) }, content []byte) {
+// checkContent sends a message, in pieces of that size, and takes it again.
+func checkContent(t interface{ Fatalf(string, ...any) }, content []byte, size int) {
 	var wire bytes.Buffer
 	w := bufio.NewWriterSize(&wire, 16)
-	writeContent(w, content)
+	c := contentWriter{w: w}
+	for _, piece := range cutPieces(content, size) {
+		c.write(piece)
+	}
+	c.end()
 	_ = w.Flush()
 	// What every line end has become; nothing else may have changed.
 	want := bytes.ReplaceAll(bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
@@ -49,7 +53,45 @@ func checkContent(t interface{ Fatalf(string, ...any) }, content []byte) {
 func TestContentProperty(t *testing.T) {
 	piece := rapid.SampledFrom([]string{"\r\n", "\r", "\n", ".", "a", "\xff", strings.Repeat("x", 40)})
 	rapid.Check(t, func(t *rapid.T) {
-		checkContent(t, []byte(strings.Join(rapid.SliceOf(piece).Draw(t, "pieces"), "")))
+		content := strings.Join(rapid.SliceOf(piece).Draw(t, "pieces"), "")
+		checkContent(t, []byte(content), rapid.IntRange(1, 50).Draw(t, "size"))
+	})
+}
+
+// checkTop compares the top of a message with what it is by its lines.
+func checkTop(t interface{ Fatalf(string, ...any) }, content []byte, lines, size int) {
+	var want []byte
+	inBody := false
+	left := lines
+	for line := range bytes.Lines(content) {
+		if inBody && left == 0 {
+			break
+		}
+		if inBody {
+			left--
+		}
+		inBody = inBody || string(line) == "\r\n" || string(line) == "\n"
+		want = append(want, line...)
+	}
+	var got []byte
+	s := topScanner{lines: lines}
+	for _, piece := range cutPieces(content, size) {
+		n, done := s.take(piece)
+		got = append(got, piece[:n]...)
+		if done {
+			break
+		}
+	}
+	if !bytes.Equal(got, want) {
+		t.Fatalf("the top of %q with %d lines is %q, want %q", content, lines, got, want)
+	}
+}
+
+func TestTopProperty(t *testing.T) {
+	piece := rapid.SampledFrom([]string{"\r\n", "\r", "\n", "a"})
+	rapid.Check(t, func(t *rapid.T) {
+		content := strings.Join(rapid.SliceOf(piece).Draw(t, "pieces"), "")
+		checkTop(t, []byte(content), rapid.IntRange(0, 5).Draw(t, "lines"), rapid.IntRange(1, 9).Draw(t, "size"))
 	})
 }
 
@@ -64,7 +106,9 @@ func BenchmarkContent(b *testing.B) {
 			w := bufio.NewWriterSize(discard{}, lineSize)
 			b.SetBytes(int64(len(content)))
 			for b.Loop() {
-				writeContent(w, content)
+				c := contentWriter{w: w}
+				c.write(content)
+				c.end()
 			}
 		})
 	}

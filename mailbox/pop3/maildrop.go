@@ -16,8 +16,8 @@ type folder interface {
 	Info() mailbox.Info
 	UIDs() []uint32
 	Get(uid uint32) (mailbox.Message, bool)
-	Content(ctx context.Context, uid uint32) ([]byte, error)
-	Header(ctx context.Context, uid uint32) ([]byte, error)
+	HeaderSize(uid uint32) (int64, bool)
+	Part(ctx context.Context, uid uint32, offset, length int64) ([]byte, error)
 	Expunge(ctx context.Context, uids []uint32) (gone []uint32, err error)
 	Close()
 }

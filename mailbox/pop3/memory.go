@@ -8,28 +8,24 @@ import (
 )
 
 // DefaultMemory is the Memory of a server that was given none, in bytes.
-const DefaultMemory = 128 << 20
+const DefaultMemory = 64 << 20
 
 // memoryPatience bounds the wait of a message for memory that others use.
 const memoryPatience = 30 * time.Second
 
-// Memory bounds the content of messages that are being sent, over all connections of the servers that
-// share it. It is safe for concurrent use.
-type Memory struct {
-	limit int64
-	sem   *semaphore.Weighted
-}
+// Memory bounds the content of messages that are being sent, of which each session has one piece at a time, over all
+// connections of the servers that share it. It is safe for concurrent use.
+type Memory struct{ sem *semaphore.Weighted }
 
-// NewMemory returns a Memory of limit bytes. A message larger than that is sent when no other is.
+// NewMemory returns a Memory of limit bytes, 256 KiB at least.
 func NewMemory(limit int64) *Memory {
-	limit = max(limit, 1)
-	return &Memory{limit: limit, sem: semaphore.NewWeighted(limit)}
+	limit = max(limit, pieceSize)
+	return &Memory{semaphore.NewWeighted(limit)}
 }
 
 // take waits for size bytes, in the order of asking. It reports false if there are none in time; else free
 // must be called.
 func (m *Memory) take(ctx context.Context, size int64) (free func(), ok bool) {
-	size = min(max(size, 0), m.limit)
 	ctx, cancel := context.WithTimeout(ctx, memoryPatience)
 	defer cancel()
 	if m.sem.Acquire(ctx, size) != nil {

@@ -3,10 +3,14 @@ package pop3
 import (
 	"bytes"
 	"errors"
+	"io"
 	"strconv"
 
 	"github.com/posthaste-mta/posthaste/mailbox"
 )
+
+// pieceSize is how much of a message is in memory at a time.
+const pieceSize = 256 << 10
 
 // retr answers RETR (RFC 1939 5). It sets no flag: that a program has fetched a message does not mean that
 // somebody has seen it.
@@ -15,16 +19,11 @@ func (c *conn) retr(arg []byte) {
 	if e == nil {
 		return
 	}
-	c.withContent(e, false, func(content []byte) {
-		c.say("+OK " + strconv.Itoa(len(content)) + " octets\r\n")
-		writeContent(c.out, content)
-		if c.done {
-			return // it was not taken
-		}
+	if c.sendMessage(e, e.size, "+OK "+strconv.FormatInt(e.size, 10)+" octets\r\n", nil) {
 		c.sent++
 		c.srv.metrics.retrieved.Add(1)
-		c.srv.metrics.retrievedBytes.Add(uint64(len(content)))
-	})
+		c.srv.metrics.retrievedBytes.Add(uint64(e.size))
+	}
 }
 
 // top answers TOP (RFC 1939 7): the header, the empty line and some lines of the body.
@@ -39,62 +38,73 @@ func (c *conn) top(arg []byte) {
 	if e == nil {
 		return
 	}
-	c.withContent(e, lines == 0, func(content []byte) {
-		c.say(replyTop)
-		writeContent(c.out, content[:topLength(content, lines)])
-	})
+	size := e.size
+	if lines == 0 {
+		if size, ok = c.drop.folder.HeaderSize(e.uid); !ok {
+			c.say(replyGone)
+			return
+		}
+	}
+	c.sendMessage(e, size, replyTop, &topScanner{lines: lines})
 }
 
-// withContent calls send with a message, or only its header, and says why if it cannot. What is sent must
-// be taken in the time of its size.
-func (c *conn) withContent(e *entry, header bool, send func([]byte)) {
-	size := e.size
-	if header {
-		// Stored apart; most are short, and how long this one is is not known yet.
-		size = min(size, 64<<10)
-	}
-	free, ok := c.srv.cfg.Memory.take(c.ctx, size)
+// sendMessage sends the first size bytes of a message, or only the top of it, behind the reply, and tells
+// whether it did. What is sent must be taken in the time of its size.
+func (c *conn) sendMessage(e *entry, size int64, reply string, top *topScanner) bool {
+	free, ok := c.cfg.Memory.take(c.ctx, min(size, pieceSize))
 	if !ok {
 		c.srv.metrics.noMemory.Add(1)
 		c.say(replyNoMemory)
-		return
+		return false
 	}
 	defer free()
-	read := c.drop.folder.Content
-	if header {
-		read = c.drop.folder.Header
-	}
-	content, err := read(c.ctx, e.uid)
+	piece, err := c.piece(e, 0, size)
 	switch {
 	case errors.Is(err, mailbox.ErrNoMessage):
 		c.say(replyGone)
+		return false
 	case err != nil:
 		c.storeFailed("reading a message", c.owner.Account(), err)
 		c.say(replyLocalError)
-	default:
-		c.bulk(int64(len(content)))
-		send(content)
-		c.settle()
+		return false
 	}
+	c.bulk(size)
+	defer c.settle()
+	c.say(reply)
+	w := contentWriter{w: c.out}
+	for offset, done := int64(0), false; ; {
+		n := len(piece)
+		if top != nil {
+			n, done = top.take(piece)
+		}
+		w.write(piece[:n])
+		if offset += int64(n); offset >= size || done || c.done {
+			break
+		}
+		if piece, err = c.piece(e, offset, size); err != nil {
+			c.cutShort(err)
+			return false
+		}
+	}
+	w.end()
+	return !c.done
 }
 
-// topLength returns the length of a message's header with the empty line behind it, and of so many lines
-// of the body.
-func topLength(content []byte, lines int) int {
-	n, inBody := 0, false
-	for n < len(content) && (!inBody || lines > 0) {
-		length := bytes.IndexByte(content[n:], '\n') + 1
-		if length == 0 {
-			return len(content)
-		}
-		line := content[n : n+length]
-		n += length
-		switch {
-		case inBody:
-			lines--
-		case len(line) == 1 || len(line) == 2 && line[0] == '\r':
-			inBody = true
-		}
+// piece reads what follows offset.
+func (c *conn) piece(e *entry, offset, size int64) ([]byte, error) {
+	b, err := c.drop.folder.Part(c.ctx, e.uid, offset, min(pieceSize, size-offset))
+	if err == nil && len(b) == 0 && offset < size {
+		err = io.ErrUnexpectedEOF
 	}
-	return n
+	return b, err
+}
+
+// cutShort ends the session within a message that cannot be read to its end, because it has been expunged or
+// the store fails. There is no reply for that, and a dot would make the client take it for whole.
+func (c *conn) cutShort(err error) {
+	c.ending = "message cut short"
+	c.done = true
+	if !errors.Is(err, mailbox.ErrNoMessage) {
+		c.storeFailed("reading a message", c.owner.Account(), err)
+	}
 }

@@ -3,6 +3,7 @@ package pop3
 import (
 	"context"
 	"crypto/tls"
+	"time"
 )
 
 // stls answers STLS (RFC 2595 4). Nothing that was received in clear may take effect under TLS
@@ -41,6 +42,9 @@ func (c *conn) handshake() bool {
 	t := tls.Server(c.nc, c.srv.tls)
 	c.nc = t
 	_ = t.SetDeadline(c.loginBy)
+	if c.srv.stopping.Load() { // Shutdown may have been here before the deadline was
+		_ = t.SetReadDeadline(time.Unix(1, 0))
+	}
 	ctx, cancel := context.WithDeadline(c.ctx, c.loginBy)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {

@@ -126,7 +126,11 @@ func (c popClient) login() bool {
 func TestStore(t *testing.T) {
 	fs := vfs.NewMem()
 	store := openStore(t, fs)
-	contents := []string{"Subject: a\r\n\r\n.\r\n", "Subject: b\r\n\r\nbody", "Subject: c\r\n\r\n\xff\r\n"}
+	large := strings.Repeat("x", pieceSize-60)
+	for i := range 120 { // line ends and dots on both sides of where a piece ends
+		large += "....."[:i%5] + "\r\n"
+	}
+	contents := []string{"Subject: a\r\n\r\n.\r\n", "Subject: large\r\n\r\n" + large, "Subject: b\r\n\r\nbody", "Subject: c\r\n\r\n\xff\r\n"}
 	for i, content := range contents {
 		deliver(t, store, fmt.Sprint(i), content)
 	}
@@ -136,7 +140,7 @@ func TestStore(t *testing.T) {
 		want := "Return-Path: <bob@b.test>\r\n" + content
 		first, lines := c.list(fmt.Sprintf("RETR %d", i+1))
 		if got := strings.Join(lines, ""); got != arrived(want) || first != fmt.Sprintf("+OK %d octets\r\n", len(want)) {
-			t.Errorf("%q %q, want %q", first, got, want)
+			t.Errorf("%q %.300q, want %.300q", first, got, want)
 		}
 		_, lines = c.list(fmt.Sprintf("TOP %d 0", i+1))
 		if got := strings.Join(lines, ""); got != want[:strings.Index(want, "\r\n\r\n")+4] {
@@ -160,7 +164,7 @@ func TestStore(t *testing.T) {
 	c.login()
 	_, again := c.list("UIDL")
 	id := func(line string) string { return strings.Fields(line)[1] }
-	if len(again) != 3 || id(again[0]) != id(ids[0]) || id(again[1]) != id(ids[2]) || strings.Contains(strings.Join(ids, ""), id(again[2])) {
+	if len(again) != 4 || id(again[0]) != id(ids[0]) || id(again[1]) != id(ids[2]) || strings.Contains(strings.Join(ids, ""), id(again[3])) {
 		t.Errorf("unique ids were %q, are %q", ids, again)
 	}
 	c.ask("QUIT")

@@ -202,10 +202,10 @@ func TestQuitRemovesOnlyWhatWasTaken(t *testing.T) {
 // When messages that are not read take up the memory, others wait and are then told to come again.
 func TestMemory(t *testing.T) {
 	cfg := testConfig()
-	cfg.Memory = NewMemory(1000)
-	b := newInbox(strings.Repeat("x", 800)+"\r\n", strings.Repeat("y", 5000))
+	cfg.Memory = NewMemory(1) // a piece
+	b := newInbox(strings.Repeat("x", 800)+"\r\n", strings.Repeat("y", 2*pieceSize))
 	inBubble(t, cfg, b, func(t *testing.T, s *Server, l *pipeListener) {
-		free, ok := s.cfg.Memory.take(context.Background(), 300)
+		free, ok := s.cfg.Memory.take(context.Background(), pieceSize)
 		if !ok {
 			t.Fatal("no memory")
 		}
@@ -219,10 +219,10 @@ func TestMemory(t *testing.T) {
 		time.Sleep(time.Second)
 		free()
 		c.expect("+OK 802", "xxx", ".")
-		// One that is larger than all the memory goes out alone.
+		// A large one goes out piece by piece.
 		c.send("RETR 2\r\n")
-		c.expect("+OK 5000", "yyy", ".")
-		if m := s.Metrics(); m.MemoryRefusals != 1 || m.Retrieved != 2 || m.RetrievedBytes != 5802 {
+		c.expect("+OK 524288", "yyy", ".")
+		if m := s.Metrics(); m.MemoryRefusals != 1 || m.Retrieved != 2 || m.RetrievedBytes != 802+2*pieceSize {
 			t.Errorf("%+v", m)
 		}
 		c.send("QUIT\r\n")
@@ -395,4 +395,27 @@ func fetchOne(t *testing.T, nc net.Conn) string {
 		return ""
 	}
 	return m
+}
+
+// A message that goes away while it is being sent is not ended with a dot: the client must not take it for whole.
+func TestMessageCutShort(t *testing.T) {
+	b := newInbox("a\r\n", strings.Repeat("x", 3*pieceSize))
+	inBubble(t, testConfig(), b, func(t *testing.T, s *Server, l *pipeListener) {
+		c := l.dial(t)
+		c.login()
+		c.send("DELE 1\r\nRETR 2\r\nQUIT\r\n")
+		c.expect("+OK ", "+OK ")
+		synctest.Wait()
+		if _, err := b.Expunge(context.Background(), []uint32{2}); err != nil {
+			t.Fatal(err)
+		}
+		rest, err := io.ReadAll(c.br)
+		if err != nil || strings.Trim(string(rest), "x") != "" || len(rest) >= 3*pieceSize {
+			t.Errorf("%v, %d octets that end in %q", err, len(rest), rest[max(0, len(rest)-20):])
+		}
+		synctest.Wait()
+		if m := s.Metrics(); m.Retrieved != 0 || m.Deleted != 0 || len(b.UIDs()) != 1 {
+			t.Errorf("%+v, left %v", m, b.UIDs())
+		}
+	})
 }

@@ -96,7 +96,7 @@ func (b *inbox) Get(uid uint32) (mailbox.Message, bool) {
 	return mailbox.Message{UID: uid, Size: int64(len(m))}, ok
 }
 
-func (b *inbox) Content(_ context.Context, uid uint32) ([]byte, error) {
+func (b *inbox) Part(_ context.Context, uid uint32, offset, length int64) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m, ok := b.content[uid]
@@ -108,15 +108,17 @@ func (b *inbox) Content(_ context.Context, uid uint32) ([]byte, error) {
 	case !ok:
 		return nil, mailbox.ErrNoMessage
 	}
-	return bytes.Clone(m), nil
+	return bytes.Clone(m[min(offset, int64(len(m))):min(offset+length, int64(len(m)))]), nil
 }
 
-func (b *inbox) Header(ctx context.Context, uid uint32) ([]byte, error) {
-	m, err := b.Content(ctx, uid)
+func (b *inbox) HeaderSize(uid uint32) (int64, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m, ok := b.content[uid]
 	if end := bytes.Index(m, []byte("\r\n\r\n")); end >= 0 {
 		m = m[:end+4]
 	}
-	return m, err
+	return int64(len(m)), ok
 }
 
 func (b *inbox) Expunge(_ context.Context, uids []uint32) (gone []uint32, err error) {
