@@ -25,6 +25,7 @@ func inStory(t *testing.T, script string, test func(t *testing.T, s *story)) {
 		s.step("remote mx.x.test", strings.Split(script, "\n"))
 		test(t, s)
 		s.stop()
+		s.closeAll()
 	})
 }
 

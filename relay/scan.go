@@ -16,6 +16,12 @@ func (m *incoming) scan() error {
 	if len(chain) == 0 || len(m.recipients) == 0 {
 		return nil
 	}
+	// There is a copy to show, and one that a filter may put in its place.
+	copies := 2 * int64(len(m.fields)+len(m.body))
+	if !m.intake.Memory.Reserve(copies) {
+		return reply(452, 4, 3, 1, "Out of memory for messages, try again later")
+	}
+	defer m.intake.Memory.Release(copies)
 	shown := milter.Message{
 		Session: m.milterSession(), QueueID: m.envelope.ID.String(),
 		Sender: m.envelope.Sender, UTF8: m.envelope.UTF8,

@@ -27,6 +27,8 @@ type Intake struct {
 	Strangers bool
 	// Unsigned tells that mail is never signed that comes in here: what the clients bring is others' mail.
 	Unsigned bool
+	// Memory is that of messages being received, in which copies for filters count; nil: they do not.
+	Memory *smtp.Budget
 }
 
 // NewSession implements smtp.Backend.

@@ -108,10 +108,15 @@ func play(t *testing.T, told string) string {
 		out.WriteString("----\n" + result)
 	}
 	s.stop()
+	s.closeAll()
+	return out.String()
+}
+
+// closeAll closes what policy has.
+func (s *story) closeAll() {
 	for i := len(s.closes) - 1; i >= 0; i-- {
 		s.closes[i]()
 	}
-	return out.String()
 }
 
 // story is the world of one story.

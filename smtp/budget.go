@@ -38,6 +38,34 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
+// Reserve counts bytes that a Backend uses for a message beside the content that it was handed, until Release; false
+// if the budget does not allow it now. The nil Budget allows anything.
+func (b *Budget) Reserve(size int64) bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used+size > b.limit {
+		return false
+	}
+	b.used += size
+	if b.used+b.idle > b.limit {
+		b.dropIdle()
+	}
+	return true
+}
+
+// Release gives back what Reserve counted.
+func (b *Budget) Release(size int64) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= size
+}
+
 // allows tells whether content of size bytes (0: unknown) would fit now.
 func (b *Budget) allows(size int64) bool {
 	b.mu.Lock()

@@ -179,7 +179,7 @@ func (d *daemon) openDoors() error {
 		door.server = &smtp.Server{
 			Backend: &relay.Intake{
 				Relay: d.relay, Submission: l.Kind == "submission", Tenant: l.Tenant, Class: classOf(l.Class), Unsigned: l.DKIM == "none", Strangers: l.Inbound == "check",
-				Auth: authModeOf(l.Auth),
+				Auth: authModeOf(l.Auth), Memory: memory,
 			},
 			Config: serverConfig(d.cfg, l, d.certificates.of(l), memory, d.log),
 		}
