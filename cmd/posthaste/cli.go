@@ -24,6 +24,7 @@ type cli struct {
 	Audit      auditCmd      `cmd:"" group:"Steer a running daemon" help:"Prove that accepted = ended + queued."`
 	Reload     reloadCmd     `cmd:"" group:"Steer a running daemon" help:"Read the configuration again."`
 	DKIM       dkimCmd       `cmd:"" name:"dkim" group:"Prepare" help:"Make, publish, rotate and check the keys that sign mail."`
+	DNS        dnsCmd        `cmd:"" name:"dns" group:"Prepare" help:"Print and check the DNS records that a domain is to publish."`
 	ISP        ispCmd        `cmd:"" name:"isp" group:"Prepare" help:"Show the servers of well-known mail providers."`
 	Credential credentialCmd `cmd:"" group:"Steer a running daemon" help:"Say who may log in and send, as whom and how much."`
 	User       userCmd       `cmd:"" group:"Steer a running daemon" help:"Say who has a mailbox here."`

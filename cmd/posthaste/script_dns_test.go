@@ -9,7 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// startNameServer answers with the TXT records of a zone file, read anew for each question, and puts its address in the
+// startNameServer answers with the records of a zone file, read anew for each question, and puts its address in the
 // place of NAMESERVER in another file: nameserver ZONE FILE.
 func startNameServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
@@ -39,8 +39,11 @@ func answerFrom(zone string, q *dns.Msg) *dns.Msg {
 	reply.Rcode = dns.RcodeNameError
 	parser := dns.NewZoneParser(strings.NewReader(string(text)), ".", "")
 	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
-		if strings.EqualFold(rr.Header().Name, q.Question[0].Name) && rr.Header().Rrtype == q.Question[0].Qtype {
-			reply.Rcode = dns.RcodeSuccess
+		if !strings.EqualFold(rr.Header().Name, q.Question[0].Name) {
+			continue
+		}
+		reply.Rcode = dns.RcodeSuccess
+		if kind := rr.Header().Rrtype; kind == q.Question[0].Qtype || kind == dns.TypeCNAME {
 			reply.Answer = append(reply.Answer, rr)
 		}
 	}
