@@ -63,7 +63,8 @@ func (b *bounceNotes) close() {
 	b.giveUp()
 }
 
-// add takes in outcomes that are recorded. It does not wait.
+// add takes in outcomes that are recorded. It does not wait. What bounces at our own mailboxes does not count: whether
+// there is one is known at RCPT, and one that was made anew would get no mail.
 func (b *bounceNotes) add(events []Event) {
 	p := b.relay.policy.Load()
 	if p.Suppression == nil {
@@ -71,7 +72,7 @@ func (b *bounceNotes) add(events []Event) {
 	}
 	for i := range events {
 		e := &events[i]
-		if e.Type != EventBounced || p.Classes.Action(classify.Of(e.Classification)) != classify.CountBounce {
+		if e.Type != EventBounced || e.Protocol == "local" || p.Classes.Action(classify.Of(e.Classification)) != classify.CountBounce {
 			continue
 		}
 		note := hardBounce{e.Tenant, e.Recipient, e.Classification, suppress.Evidence{Event: e.ID.String(), Remote: e.Status.String()}}

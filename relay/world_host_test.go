@@ -39,6 +39,7 @@ type worldHost struct {
 	world *world
 	site  string
 	addr  netip.Addr
+	lmtp  bool // it is a mail store
 	manners
 }
 
@@ -104,7 +105,10 @@ func (s *worldSession) command(line string) bool {
 	case verb == "QUIT":
 		s.say("221 2.0.0 bye")
 		return false
-	case verb == "EHLO":
+	case verb == "LHLO" && !h.lmtp, verb == "EHLO" && h.lmtp:
+		w.wrong("%v was told %s", h.addr, verb)
+		return false
+	case verb == "EHLO", verb == "LHLO":
 		lines := append([]string{"host"}, h.Extensions...)
 		for i, l := range lines[:len(lines)-1] {
 			lines[i] = "250-" + l
@@ -134,6 +138,11 @@ func (s *worldSession) command(line string) bool {
 	if w.chance(h.Temporary) {
 		if s.discard(body) != nil {
 			return false
+		}
+		for range len(s.rcpts) - 1 {
+			if h.lmtp && verb == "BDAT" && s.open && !s.say("450 4.2.0 later") {
+				return false
+			}
 		}
 		return s.say("450 4.2.0 later")
 	}
@@ -191,6 +200,9 @@ func (s *worldSession) discard(n int) error {
 func (s *worldSession) take(content string) bool {
 	h, w := s.host, s.host.world
 	s.open = false
+	if h.lmtp {
+		return s.takeEach(content)
+	}
 	switch {
 	case w.chance(h.Temporary):
 		return s.say("451 4.3.0 not now")
@@ -203,6 +215,37 @@ func (s *worldSession) take(content string) bool {
 	told := s.say("250 2.0.0 taken")
 	w.took(s, content, told)
 	return told && !w.chance(h.CloseIdle)
+}
+
+// takeEach decides about a complete message for each recipient.
+func (s *worldSession) takeEach(content string) bool {
+	h, w := s.host, s.host.world
+	if len(s.rcpts) > w.perTransaction {
+		w.wrong("%d recipients in one transaction", len(s.rcpts))
+	}
+	for _, one := range s.rcpts {
+		s.rcpts = []string{one}
+		alive := true
+		switch {
+		case w.chance(h.Closing):
+			s.say("421 4.3.2 closing")
+			return false
+		case w.chance(h.Temporary):
+			alive = s.say("452 4.2.2 full")
+		case w.chance(h.Permanent):
+			alive = s.say("554 5.6.0 I do not like it")
+		case w.chance(h.DropUntold):
+			w.took(s, content, false)
+			return false
+		default:
+			alive = s.say("250 2.0.0 taken")
+			w.took(s, content, alive)
+		}
+		if !alive {
+			return false
+		}
+	}
+	return !w.chance(h.CloseIdle)
 }
 
 func between(s string) string {

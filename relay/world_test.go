@@ -70,6 +70,7 @@ type world struct {
 	classes *classify.Table
 	domains []string
 	sites   map[string]string // by domain
+	stores  map[string]bool   // by site: it speaks LMTP
 	routes  map[string][]resolver.Host
 	hosts   map[netip.Addr]*worldHost
 	local   *Local // nil: all domains are others'
@@ -109,7 +110,7 @@ func (w *world) allowed() (most int) {
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
 		t: t, dice: newDice(seed), fs: vfs.NewMem(),
-		sites: map[string]string{}, routes: map[string][]resolver.Host{}, hosts: map[netip.Addr]*worldHost{},
+		sites: map[string]string{}, stores: map[string]bool{}, routes: map[string][]resolver.Host{}, hosts: map[netip.Addr]*worldHost{},
 		open: map[string]int{}, taken: map[string]int{}, doubted: map[string]int{}, reports: map[string]int{},
 		accepted: map[string]bool{}, ends: map[string][]Event{},
 	}
@@ -134,6 +135,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 
 // addSite makes a site of one to three hosts, each with manners of its own.
 func (w *world) addSite(site string) {
+	w.stores[site] = w.chance(0.25)
 	for range 1 + w.intn(3) {
 		var m manners
 		for _, p := range []*float64{&m.Refuse, &m.BadGreeting, &m.Stall, &m.Drop, &m.Closing, &m.Temporary,
@@ -154,7 +156,7 @@ func (w *world) addSite(site string) {
 
 func (w *world) addHost(site string, m manners) {
 	addr := netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + len(w.hosts))})
-	w.hosts[addr] = &worldHost{world: w, site: site, addr: addr, manners: m}
+	w.hosts[addr] = &worldHost{world: w, site: site, addr: addr, lmtp: w.stores[site], manners: m}
 	w.routes[site] = append(w.routes[site], resolver.Host{
 		Name: addr.String() + ".test", Addrs: []netip.AddrPort{netip.AddrPortFrom(addr, 25)},
 	})
@@ -276,7 +278,7 @@ func (w *world) Route(ctx context.Context, domain string) (resolver.Route, error
 	}
 	site := w.sites[domain]
 	return resolver.Route{
-		Domain: domain, Site: site, Hosts: w.routes[site], Expires: time.Now().Add(w.span(time.Second, 20*time.Minute)),
+		Domain: domain, Site: site, Hosts: w.routes[site], LMTP: w.stores[site], Expires: time.Now().Add(w.span(time.Second, 20*time.Minute)),
 	}, nil
 }
 

@@ -1,6 +1,9 @@
 package smtp
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // This file is what LMTP (RFC 2033) has of its own.
 
@@ -18,6 +21,13 @@ func (c *Client) helloLMTP() error {
 	}
 	c.offered(parseExtensions(rep))
 	return nil
+}
+
+// severalReplies tells that the end of the data of a message in flight has more than one reply. Nothing goes behind
+// that: a host that answers only once for all, as with an error it may, would make us take the replies to the next
+// message for those to this one. As it is we wait in vain, and try again.
+func (p *clientPipeline) severalReplies() bool {
+	return slices.ContainsFunc(p.slots, func(s *clientSlot) bool { return len(s.status) > 1 })
 }
 
 // expectFinals is told that the end of the data is queued, for whose reply there is room already: in LMTP there is one

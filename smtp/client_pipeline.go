@@ -104,7 +104,7 @@ func (c *Client) extend(next func() *Transaction) bool {
 	p := &c.pipeline
 	n := len(p.slots)
 	room := n < c.cfg.Window || n == 1 && !p.slots[0].chunked
-	if next == nil || p.asked || !room || !c.pipelining() || c.w.err != nil {
+	if next == nil || p.asked || !room || !c.pipelining() || c.w.err != nil || c.cfg.LMTP && p.severalReplies() {
 		return false
 	}
 	tx := next()
