@@ -44,6 +44,8 @@ import (
 //	GET  /v1/users[/NAME]                  User, or a list of all
 //	POST /v1/users                         {name, quota, secret}: makes one; {secret}
 //	POST /v1/users/NAME/ACT                {}, passwd {secret}, quota {quota}; ACT: passwd disable enable quota; {secret}
+//	GET  /v1/users/NAME/mail               all mail as an mbox of our own kind, cut off at an error
+//	POST /v1/users/NAME/mail               ImportedMail; the body is such an mbox
 //	DELETE /v1/users/NAME                  nothing, when it is gone with its mail
 //	POST /v1/reload                        nothing, when the new configuration is in force
 type Control struct {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/posthaste-mta/posthaste/mailbox"
@@ -29,6 +31,11 @@ type Users interface {
 	SetQuota(ctx context.Context, name string, quota int64) error
 	// Remove removes it with its mail.
 	Remove(ctx context.Context, name string) error
+	// Export goes through all of its mail. The last pair has the error, if there is one.
+	Export(ctx context.Context, name string) iter.Seq2[mailbox.Item, error]
+	// Import adds mail, up to the first error, and tells how many messages it has stored. Folders that are missing are
+	// made.
+	Import(ctx context.Context, name string, items iter.Seq2[mailbox.Item, error]) (stored int, err error)
 }
 
 // User is the owner of a mailbox, as JSON tells it.
@@ -209,6 +216,25 @@ func (u LocalUsers) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
+// Export implements Users.
+func (u LocalUsers) Export(ctx context.Context, name string) iter.Seq2[mailbox.Item, error] {
+	name, err := u.existing(name)
+	if err != nil {
+		return func(yield func(mailbox.Item, error) bool) { yield(mailbox.Item{}, err) }
+	}
+	return u.Store.Export(ctx, name)
+}
+
+// Import implements Users.
+func (u LocalUsers) Import(ctx context.Context, name string, items iter.Seq2[mailbox.Item, error]) (int, error) {
+	name, err := u.existing(name)
+	if err != nil {
+		return 0, err
+	}
+	stored, err := u.Store.Import(ctx, name, items)
+	return stored, userProblem(name, err)
+}
+
 // userProblem gives an error of the store its status; nil stays nil.
 func userProblem(name string, err error) error {
 	name = message.CleanLine(name, 254)
@@ -221,6 +247,10 @@ func userProblem(name string, err error) error {
 		return problem(http.StatusConflict, name+": user exists already")
 	case errors.Is(err, mailbox.ErrName):
 		return problem(http.StatusBadRequest, name+": not a name that a mailbox can have")
+	case errors.Is(err, mailbox.ErrOverQuota):
+		return problem(http.StatusRequestEntityTooLarge, name+": the quota is used up")
+	case errors.Is(err, mailbox.ErrNUL), errors.Is(err, mailbox.ErrLimit):
+		return problem(http.StatusUnprocessableEntity, name+": "+strings.TrimPrefix(err.Error(), "mailbox: "))
 	default:
 		return err
 	}

@@ -20,7 +20,7 @@ func (c *Control) userRoutes(mux *http.ServeMux) {
 	on := func(pattern string, call func(context.Context, Users, string, *userCall) (any, error)) {
 		mux.HandleFunc(pattern, answer(func(r *http.Request) (any, error) {
 			if c.Tools.Users == nil {
-				return nil, problem(http.StatusNotImplemented, "there are no mailboxes: see mailbox.domains")
+				return nil, errNoMailboxes()
 			}
 			var body userCall
 			if r.Method == http.MethodPost {
@@ -59,6 +59,8 @@ func (c *Control) userRoutes(mux *http.ServeMux) {
 		}
 		return done{}, all.SetQuota(ctx, name, *in.Quota)
 	})
+	mux.HandleFunc("GET /v1/users/{name}/mail", c.exportMail)
+	mux.HandleFunc("POST /v1/users/{name}/mail", answer(c.importMail))
 	on("DELETE /v1/users/{name}", func(ctx context.Context, all Users, name string, _ *userCall) (any, error) {
 		return done{}, all.Remove(ctx, name)
 	})

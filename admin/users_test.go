@@ -1,10 +1,14 @@
 package admin
 
 import (
+	"bytes"
 	"errors"
+	"iter"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/posthaste-mta/posthaste/mailbox"
 	"github.com/posthaste-mta/posthaste/policy/auth"
@@ -134,5 +138,72 @@ func TestHalfUsers(t *testing.T) {
 	}
 	if err := u.Remove(ctx, "carl@a.test"); err != nil || u.Book.Len() != 1 {
 		t.Errorf("%v", err)
+	}
+}
+
+// Mail goes out and in again as it is, by the socket too; what cannot be stored ends an import, and what came before is
+// counted.
+func TestMailOfUsers(t *testing.T) {
+	local, remote := openUsers(t), openUsers(t)
+	client := serve(t, &Control{Relay: &fakeRelay{}, Tools: Tools{Users: remote}})
+	mail := []mailbox.Item{
+		{Folder: "INBOX", Content: []byte("Subject: one\r\n\r\nFrom here\r\n>From there\r\n"), Flags: mailbox.Flags{System: mailbox.Seen, Keywords: []string{"$Work"}}, Received: start},
+		{Folder: "Lists/Go", Content: []byte("bare\nline, and no end"), Received: start},
+		{Folder: "Lists/Go", Content: nil, Received: start},
+	}
+	each := func(items []mailbox.Item, err error) iter.Seq2[mailbox.Item, error] {
+		return func(yield func(mailbox.Item, error) bool) {
+			for _, item := range items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(mailbox.Item{}, err)
+			}
+		}
+	}
+	for name, all := range map[string]Users{"stores": local, "socket": client.Users()} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			if _, err := all.Add(ctx, "ann@a.test", nil, ""); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := all.Import(ctx, "Ann@a.test", each(mail, nil)); n != 3 || err != nil {
+				t.Errorf("%d, %v", n, err)
+			}
+			var got []mailbox.Item
+			for item, err := range all.Export(ctx, "ann@a.test") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if item.Received = item.Received.UTC(); len(item.Content) == 0 {
+					item.Content = nil
+				}
+				got = append(got, item)
+			}
+			if diff := cmp.Diff(mail, got, cmpopts.EquateEmpty(), cmpopts.EquateApproxTime(0)); diff != "" {
+				t.Error(diff)
+			}
+			big := mailbox.Item{Content: bytes.Repeat([]byte("x\r\n"), 1000)}
+			if n, err := all.Import(ctx, "ann@a.test", each([]mailbox.Item{mail[0], big, mail[0]}, nil)); n != 1 || status(err) != 413 {
+				t.Errorf("over quota: %d, %v", n, err)
+			}
+			if n, err := all.Import(ctx, "ann@a.test", each([]mailbox.Item{{Content: []byte("\x00")}}, nil)); n != 0 || status(err) != 422 {
+				t.Errorf("NUL: %d, %v", n, err)
+			}
+			broken := errors.New("the disk of the other side")
+			if n, err := all.Import(ctx, "ann@a.test", each(mail[:1], broken)); n != 1 || !errors.Is(err, broken) {
+				t.Errorf("broken: %d, %v", n, err)
+			}
+			if n, err := all.Import(ctx, "bob@a.test", each(mail, nil)); n != 0 || status(err) != 404 {
+				t.Errorf("nobody: %d, %v", n, err)
+			}
+			for _, err := range all.Export(ctx, "bob@a.test") {
+				if status(err) != 404 {
+					t.Errorf("nobody: %v", err)
+				}
+			}
+		})
 	}
 }

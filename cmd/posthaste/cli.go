@@ -28,6 +28,7 @@ type cli struct {
 	ISP        ispCmd        `cmd:"" name:"isp" group:"Prepare" help:"Show the servers of well-known mail providers."`
 	Credential credentialCmd `cmd:"" group:"Steer a running daemon" help:"Say who may log in and send, as whom and how much."`
 	User       userCmd       `cmd:"" group:"Steer a running daemon" help:"Say who has a mailbox here."`
+	Mailbox    mailboxCmd    `cmd:"" group:"Steer a running daemon" help:"Take a user's mail out, or in."`
 	Greylist   greylistCmd   `cmd:"" group:"Steer a running daemon" help:"Show whom the greylist knows, forget or allow some."`
 	Suppress   suppressCmd   `cmd:"" group:"Steer a running daemon" help:"Keep mail from addresses and domains that want none."`
 	Backup     backupCmd     `cmd:"" group:"Steer a running daemon" help:"Copy the queue and what policy keeps while mail goes on."`
