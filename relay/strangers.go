@@ -13,8 +13,8 @@ import (
 	"github.com/posthaste-mta/posthaste/policy/inbound"
 )
 
-// Inbound is how mail from strangers is looked at: from clients that may send to our relay domains alone. Whoever may
-// send anywhere is spared it, since what it brings is ours to answer for.
+// Inbound is how mail from strangers is looked at: from clients that may send to our local and relay domains alone.
+// Whoever may send anywhere is spared it, since what it brings is ours to answer for.
 type Inbound struct {
 	// Checker asks who they are and what their domains say; nil: nobody.
 	Checker *inbound.Checker
