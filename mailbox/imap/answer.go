@@ -11,6 +11,11 @@ func (g *gate) answer(c *command) (bool, error) {
 			return true, &refusal{tag: c.tag, reply: "BAD No arguments belong here"}
 		}
 		return true, g.tell("* CAPABILITY "+g.srv.capabilities(), c.tag+" OK CAPABILITY completed")
+	case "IDLE":
+		if c.args != "" {
+			// The library refuses it, and what comes next would be taken for its DONE.
+			return true, &refusal{tag: c.tag, reply: "BAD No arguments belong here"}
+		}
 	case "ID":
 		return true, g.tell(g.srv.identity(), c.tag+" OK ID completed")
 	case "STARTTLS", "LOGIN", "AUTHENTICATE":

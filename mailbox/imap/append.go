@@ -66,9 +66,9 @@ func (s *session) receive(r goimap.LiteralReader) ([]byte, error) {
 
 // reserve waits for room in memory for contents of that size. release gives it back.
 func (s *session) reserve(size int64) (release func(), err error) {
-	size = min(max(size, 1), s.srv.cfg.Memory)
-	if err := s.srv.memory.Acquire(s.ctx(), size); err != nil {
-		return nil, no(goimap.ResponseCodeUnavailable, "The server ends")
+	release, err = s.srv.memory.take(s.ctx(), s.account, size)
+	if err != nil {
+		return nil, no(goimap.ResponseCodeUnavailable, "Too much at once, try again later")
 	}
-	return func() { s.srv.memory.Release(size) }, nil
+	return release, nil
 }

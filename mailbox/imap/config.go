@@ -31,8 +31,9 @@ type Config struct {
 	MaxConnections, MaxConnectionsPerAddr int
 	// MaxMessageBytes bounds an APPEND; default 50 MiB.
 	MaxMessageBytes int64
-	// Memory bounds the contents that all sessions hold at a time, in bytes; default 256 MiB. Who comes
-	// when it is used up waits. It is never less than MaxMessageBytes.
+	// Memory bounds the contents that all sessions hold at a time, in bytes; default 256 MiB. An account may have
+	// a quarter of it, or MaxMessageBytes if that is more. Who comes when it is used up waits, for half a
+	// minute at most. It is never less than MaxMessageBytes.
 	Memory int64
 	// MaxErrors bounds commands that are refused as BAD, from login to logout; default 100. Before login
 	// there are 10.
@@ -47,9 +48,11 @@ type Config struct {
 	// (RFC 9051 5.4).
 	IdleTimeout time.Duration
 	// CommandTimeout bounds the time for the rest of a command whose first octet has come, and for the next
-	// octets of a literal; default 1 minute.
+	// octets of a literal; default 1 minute. The message of an APPEND may take as long as its size at 8 KiB a
+	// second, and CommandTimeout.
 	CommandTimeout time.Duration
-	// WriteTimeout bounds the time for the client to take the next 32 KiB; default 1 minute.
+	// WriteTimeout bounds the time for the client to take the next 32 KiB; default 1 minute. More than that at once must
+	// be taken in WriteTimeout and its size at 8 KiB a second.
 	WriteTimeout time.Duration
 
 	// Log is told of errors that belong to no client, and of sessions at debug level; nil: none.

@@ -21,12 +21,12 @@ type door struct {
 	*link
 	srv    *Server
 	errors int
-	until  time.Time
 }
 
 // open greets and returns who has logged in. The error ends the connection.
 func (d *door) open() (mailbox.Owner, error) {
 	d.until = time.Now().Add(d.cfg.LoginTimeout)
+	defer func() { d.until = time.Time{} }()
 	if err := d.reply("* OK [CAPABILITY " + d.capabilities() + "] " + d.cfg.Hostname + " IMAP ready"); err != nil {
 		return nil, err
 	}

@@ -146,7 +146,10 @@ func (f *fetcher) octets(b []byte, binary bool) error {
 	o.raw("}\r\n")
 	if len(b) < flushAt/4 {
 		o.b = append(o.b, b...)
-		return nil
+		if len(o.b) < flushAt {
+			return nil
+		}
+		return f.flush() // a FETCH may ask for thousands of parts
 	}
 	if err := f.flush(); err != nil {
 		return err

@@ -62,7 +62,7 @@ func (g *gate) next() error {
 		return g.nextIdle()
 	}
 	for {
-		g.command = nil
+		g.command, g.until = nil, time.Time{}
 		if g.errors >= g.cfg.MaxErrors {
 			_ = g.flush() // the client may be gone
 			return io.EOF
@@ -162,6 +162,7 @@ func (g *gate) refuse(r *refusal) error {
 
 // admitMessage gives the client leave to send the message of an APPEND.
 func (g *gate) admitMessage() error {
+	g.until = time.Now().Add(g.cfg.CommandTimeout + sizeTime(g.left))
 	if !g.unsent {
 		return nil
 	}
@@ -223,6 +224,7 @@ func (g *gate) skipMessage() error {
 		g.left = 0
 		return nil
 	}
+	g.until = time.Now().Add(g.cfg.CommandTimeout + sizeTime(g.left))
 	if _, err := io.CopyN(io.Discard, readerFunc(g.read), g.left); err != nil {
 		return g.lost(err)
 	}

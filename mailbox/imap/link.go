@@ -29,6 +29,7 @@ type link struct {
 	tls  *tls.ConnectionState
 	in   *bufio.Reader
 
+	until    time.Time       // when the reader's patience ends altogether; zero: CommandTimeout alone counts
 	draining <-chan struct{} // closed: the server ends
 	waiting  atomic.Bool     // for a command; so no reading is disturbed
 
@@ -108,7 +109,7 @@ func (l *link) wake() {
 
 // line reads a line without its CR LF or LF. The result holds until the next read.
 func (l *link) line(limit int) ([]byte, error) {
-	if err := l.conn.SetReadDeadline(time.Now().Add(l.cfg.CommandTimeout)); err != nil {
+	if err := l.conn.SetReadDeadline(l.patience()); err != nil {
 		return nil, err
 	}
 	line, err := l.in.ReadSlice('\n')
@@ -139,12 +140,27 @@ func (l *link) line(limit int) ([]byte, error) {
 // read reads octets of a literal.
 func (l *link) read(p []byte) (int, error) {
 	if l.in.Buffered() == 0 {
-		if err := l.conn.SetReadDeadline(time.Now().Add(l.cfg.CommandTimeout)); err != nil {
+		if err := l.conn.SetReadDeadline(l.patience()); err != nil {
 			return 0, err
 		}
 	}
 	return l.in.Read(p)
 }
+
+// patience is when a read within a command must have ended. Octets that trickle in must not move it for ever.
+func (l *link) patience() time.Time {
+	t := time.Now().Add(l.cfg.CommandTimeout)
+	if !l.until.IsZero() && l.until.Before(t) {
+		return l.until
+	}
+	return t
+}
+
+// minRate is how many octets a second a client must send or take of what is large.
+const minRate = 8 << 10
+
+// sizeTime is how long a client may take for that many octets.
+func sizeTime(size int64) time.Duration { return time.Duration(size/minRate) * time.Second }
 
 // write gathers output.
 func (l *link) write(p []byte) error {
@@ -185,9 +201,14 @@ func (l *link) flushLocked() error {
 
 // send writes to the connection. A client that does not read loses it.
 func (l *link) send(p []byte) error {
+	last := time.Now().Add(l.cfg.WriteTimeout + sizeTime(int64(len(p))))
 	for len(p) > 0 {
 		n := min(len(p), flushAt)
-		err := l.conn.SetWriteDeadline(time.Now().Add(l.cfg.WriteTimeout))
+		deadline := time.Now().Add(l.cfg.WriteTimeout)
+		if deadline.After(last) {
+			deadline = last
+		}
+		err := l.conn.SetWriteDeadline(deadline)
 		if err == nil {
 			_, err = l.conn.Write(p[:n])
 		}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/emersion/go-imap/v2/imapserver"
 	"go.uber.org/zap"
-	"golang.org/x/sync/semaphore"
 )
 
 // ErrClosed is returned by Serve after Shutdown.
@@ -21,7 +20,7 @@ type Server struct {
 	cfg      Config
 	library  *imapserver.Server
 	handover *handover
-	memory   *semaphore.Weighted // octets of contents in use
+	memory   *memory
 	count    counters
 
 	ctx      context.Context // ends with the server; what a command does ends with it
@@ -44,7 +43,7 @@ func New(cfg Config) *Server {
 		listeners: make(map[net.Listener]struct{}),
 		conns:     newConns(),
 	}
-	s.memory = semaphore.NewWeighted(s.cfg.Memory)
+	s.memory = newMemory(s.cfg.Memory, s.cfg.MaxMessageBytes)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.library = s.newLibrary()
 	s.running.Add(1)
