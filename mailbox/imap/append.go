@@ -68,7 +68,10 @@ func (s *session) receive(r goimap.LiteralReader) ([]byte, error) {
 func (s *session) reserve(size int64) (release func(), err error) {
 	release, err = s.srv.memory.take(s.ctx(), s.account, size)
 	if err != nil {
-		return nil, no(goimap.ResponseCodeUnavailable, "Too much at once, try again later")
+		return nil, errTooMuch
 	}
 	return release, nil
 }
+
+// errTooMuch tells that others use what a command needs.
+var errTooMuch = no(goimap.ResponseCodeUnavailable, "Too much at once, try again later")

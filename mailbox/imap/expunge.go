@@ -39,5 +39,8 @@ func (s *session) Expunge(_ *imapserver.ExpungeWriter, uids *goimap.UIDSet) erro
 	if closing { // the client is told nothing (RFC 9051 6.4.1)
 		return nil
 	}
-	return s.update(true)
+	if err := s.update(true); err != nil || !s.condstore || len(deleted) == 0 {
+		return err
+	}
+	return s.done("HIGHESTMODSEQ "+utoa(v.purged), "EXPUNGE completed")
 }

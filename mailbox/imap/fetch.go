@@ -40,6 +40,9 @@ func (s *session) Fetch(_ *imapserver.FetchWriter, set goimap.NumSet, options *g
 	if err != nil {
 		return err
 	}
+	if err := s.tellVanished(set); err != nil {
+		return err
+	}
 	f := fetcher{s: s, v: v, options: options}
 	f.out.utf8 = s.utf8
 	f.plan()
@@ -84,6 +87,9 @@ func (f *fetcher) message(place int) error {
 	m, ok := f.v.folder.Get(f.v.uids[place])
 	if !ok {
 		f.gone = true
+		return nil
+	}
+	if q := &f.s.request.modSeqs; q.hasSince && m.ModSeq <= q.since {
 		return nil
 	}
 	p, release, err := f.read(m)
@@ -183,6 +189,10 @@ func (f *fetcher) index(m mailbox.Message) {
 	if f.options.RFC822Size {
 		f.item("RFC822.SIZE ")
 		o.number(m.Size)
+	}
+	if f.s.request.modSeqs.item || f.s.condstore && f.options.Flags {
+		f.item("")
+		o.modSeq(m.ModSeq)
 	}
 }
 

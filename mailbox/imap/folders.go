@@ -122,6 +122,7 @@ func (s *session) statusOf(info mailbox.Info) *goimap.StatusData {
 		return &u
 	}
 	limit := s.AppendLimit()
+	s.request.modSeqs.highest = info.ModSeq
 	return &goimap.StatusData{
 		Mailbox:        info.Name,
 		NumMessages:    count(info.Messages),

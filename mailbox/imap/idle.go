@@ -16,6 +16,12 @@ func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
 	again := time.NewTicker(checkEvery)
 	defer again.Stop()
 	for {
+		if err := s.owner.Check(); err != nil {
+			_ = s.write([]byte("* BYE Log in again\r\n")) // the client may be gone
+			_ = s.gate.flush()
+			s.gate.hangUp()
+			return errLogin
+		}
 		changed, err := s.idleOnce()
 		if err != nil {
 			s.gate.hangUp() // the reader waits for DONE, which is of no use any more
@@ -26,12 +32,6 @@ func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
 		case <-again.C:
 		case <-stop:
 			return nil
-		}
-		if err := s.owner.Check(); err != nil {
-			_ = s.write([]byte("* BYE Log in again\r\n")) // the client may be gone
-			_ = s.gate.flush()
-			s.gate.hangUp()
-			return errLogin
 		}
 	}
 }

@@ -15,8 +15,12 @@ func (s *session) List(w *imapserver.ListWriter, reference string, patterns []st
 	if len(patterns) == 0 { // the client asks for the separator
 		return w.WriteList(&goimap.ListData{Attrs: []goimap.MailboxAttr{goimap.MailboxAttrNoSelect}, Delim: mailbox.Separator})
 	}
-	if len(patterns) > maxPatterns {
-		return no(goimap.ResponseCodeLimit, "Too many patterns")
+	size := 0
+	for _, p := range patterns {
+		size += len(reference) + len(p)
+	}
+	if len(patterns) > maxPatterns || size > maxPatternSize {
+		return no(goimap.ResponseCodeLimit, "Too many patterns, or too long")
 	}
 	infos, err := s.store.Folders(s.ctx(), s.account)
 	if err != nil {
@@ -39,8 +43,11 @@ func (s *session) List(w *imapserver.ListWriter, reference string, patterns []st
 	return nil
 }
 
-// maxPatterns bounds the patterns of a LIST.
-const maxPatterns = 50
+// maxPatterns and maxPatternSize bound the patterns of a LIST, and their octets: each is tried on each folder.
+const (
+	maxPatterns    = 50
+	maxPatternSize = 2000
+)
 
 // lister answers one LIST or LSUB.
 type lister struct {

@@ -2,20 +2,21 @@ package imap
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 )
 
-// memoryPatience bounds the wait for memory that others use.
-const memoryPatience = 30 * time.Second
+// sharePatience bounds the wait for what others use.
+const sharePatience = 30 * time.Second
 
-// memory bounds the contents that sessions hold at a time: in all, and those of an account, so that one whose
-// clients take their time does not keep everybody from their mail.
-type memory struct {
+// shares bound what sessions use of something at a time: in all, and those of an account, so that one whose clients
+// take their time does not keep everybody from their mail.
+type shares struct {
 	total *semaphore.Weighted
-	share int64 // of an account
+	each  int64 // of an account
 
 	mu       sync.Mutex
 	accounts map[string]*share
@@ -26,16 +27,23 @@ type share struct {
 	users int // sessions that have something of it or wait
 }
 
-// newMemory makes a memory of size octets. An account may have a quarter, but always one message of that limit.
-func newMemory(size, message int64) *memory {
-	return &memory{total: semaphore.NewWeighted(size), share: max(size/4, message), accounts: make(map[string]*share)}
+func newShares(total, each int64) *shares {
+	return &shares{total: semaphore.NewWeighted(total), each: each, accounts: make(map[string]*share)}
 }
 
-// take waits for that many octets, or for all that an account may have if they are more. The error is ctx's or that
-// it took too long.
-func (m *memory) take(ctx context.Context, account string, size int64) (release func(), err error) {
-	size = min(max(size, 1), m.share)
-	ctx, cancel := context.WithTimeout(ctx, memoryPatience)
+// newMemory shares the memory for contents, in octets. An account may have a quarter, but always one message of that
+// limit.
+func newMemory(size, message int64) *shares { return newShares(size, max(size/4, message)) }
+
+// newTurns shares the processors among those who search in bodies, which is hard work: half of them, and one for an
+// account at most. The relay beside us has the others.
+func newTurns() *shares { return newShares(int64(max(1, runtime.GOMAXPROCS(0)/2)), 1) }
+
+// take waits for that much, or for all that an account may have if it is more. The error is ctx's or that it
+// took too long.
+func (m *shares) take(ctx context.Context, account string, size int64) (release func(), err error) {
+	size = min(max(size, 1), m.each)
+	ctx, cancel := context.WithTimeout(ctx, sharePatience)
 	defer cancel()
 	own := m.enter(account)
 	if err := own.used.Acquire(ctx, size); err != nil {
@@ -54,19 +62,19 @@ func (m *memory) take(ctx context.Context, account string, size int64) (release 
 	}, nil
 }
 
-func (m *memory) enter(account string) *share {
+func (m *shares) enter(account string) *share {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	own := m.accounts[account]
 	if own == nil {
-		own = &share{used: semaphore.NewWeighted(m.share)}
+		own = &share{used: semaphore.NewWeighted(m.each)}
 		m.accounts[account] = own
 	}
 	own.users++
 	return own
 }
 
-func (m *memory) leave(account string, own *share) {
+func (m *shares) leave(account string, own *share) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if own.users--; own.users == 0 {

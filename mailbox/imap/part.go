@@ -19,6 +19,7 @@ type part struct {
 	typ    mediaType
 	parts  []*part // of a multipart
 	inner  *part   // of a message/rfc822 or message/global: the message in it
+	folded *string // for searching, once it has been
 }
 
 // parseMessage finds the parts of a message. It never fails: what makes no sense is one part.

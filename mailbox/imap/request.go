@@ -9,18 +9,31 @@ type request struct {
 	body     bool     // FETCH: BODY, the structure without extension data
 	full     bool     // FETCH: BODYSTRUCTURE
 	saveOnly bool     // SEARCH RETURN (SAVE): no result is sent (RFC 9051 6.4.4.1)
+	modSeqs  modSeqs
 }
 
 // prepare looks at a command before the library does, and may change it.
 func (s *session) prepare(c *command) error {
 	s.request = request{name: c.name}
+	m, ok := &s.request.modSeqs, true
 	switch c.name {
 	case "FETCH", "UID FETCH":
+		c.args, ok = m.fetch(c.args)
 		s.request.readItems(c.args)
+	case "STORE", "UID STORE":
+		c.args, ok = m.store(c.args)
 	case "SEARCH", "UID SEARCH":
 		return s.prepareSearch(c)
+	case "SELECT", "EXAMINE":
+		c.args, ok = m.selectParams(c.args)
+	case "STATUS", "LIST":
+		c.args = m.statusItems(c.args)
 	case "ENABLE":
+		c.args = m.enable(c.args)
 		s.enable(c.args)
+	}
+	if !ok || !s.mayResync(m) {
+		return &refusal{tag: c.tag, reply: "BAD Modifier that is not known here"}
 	}
 	return nil
 }
@@ -96,5 +109,5 @@ func (s *session) amend(p []byte) []byte {
 		s.request.saveOnly = false
 		return nil
 	}
-	return p
+	return s.request.modSeqs.amend(p, s.gate.command)
 }

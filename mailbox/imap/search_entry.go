@@ -14,7 +14,7 @@ type entry struct {
 	m       mailbox.Message
 	head    []byte
 	parsed  *part
-	release func()
+	release []func() // of memory and the turn
 }
 
 func (e *entry) next(place int, m mailbox.Message) {
@@ -24,10 +24,10 @@ func (e *entry) next(place int, m mailbox.Message) {
 
 func (e *entry) drop() {
 	e.head, e.parsed = nil, nil
-	if e.release != nil {
-		e.release()
-		e.release = nil
+	for _, release := range e.release {
+		release()
 	}
+	e.release = e.release[:0]
 }
 
 // header returns the message's header, nil if the message is gone.
@@ -48,11 +48,16 @@ func (e *entry) message() (*part, error) {
 	if e.parsed != nil {
 		return e.parsed, nil
 	}
-	release, err := e.s.reserve(e.m.Size)
+	turn, err := e.s.srv.turns.take(e.s.ctx(), e.s.account, 1)
+	if err != nil {
+		return nil, errTooMuch
+	}
+	e.release = append(e.release, turn)
+	memory, err := e.s.reserve(e.m.Size)
 	if err != nil {
 		return nil, err
 	}
-	e.release = release
+	e.release = append(e.release, memory)
 	content, err := e.folder.Content(e.s.ctx(), e.m.UID)
 	if errors.Is(err, mailbox.ErrNoMessage) {
 		return nil, nil

@@ -13,6 +13,7 @@ type criteria struct {
 	with     []goimap.Flag
 	without  []goimap.Flag
 	larger   int64
+	modSeq   uint64
 	since    time.Time
 	before   time.Time
 	sent     bool // one of the next two is set
@@ -55,11 +56,19 @@ func (v *view) compile(in *goimap.SearchCriteria) (*criteria, error) {
 		}
 		c.sets = append(c.sets, s)
 	}
-	if c.sent = !in.SentSince.IsZero() || !in.SentBefore.IsZero(); c.sent || len(in.Header) > 0 {
+	if c.sent = !in.SentSince.IsZero() || !in.SentBefore.IsZero(); c.sent {
 		c.cost = costHeader
 	}
 	for _, h := range in.Header {
+		if h.Key == modSeqKey {
+			n, _ := parseModSeq(h.Value)
+			c.modSeq = max(c.modSeq, n)
+			continue
+		}
 		c.headers = append(c.headers, headerKey{h.Key, fold(h.Value)})
+	}
+	if len(c.headers) > 0 {
+		c.cost = costHeader
 	}
 	c.body, c.text = foldAll(in.Body), foldAll(in.Text)
 	if len(c.body)+len(c.text) > 0 {
@@ -166,6 +175,9 @@ func (c *criteria) matchIndex(e *entry) bool {
 		if hasFlag(e.m.Flags, f) {
 			return false
 		}
+	}
+	if e.m.ModSeq < c.modSeq {
+		return false
 	}
 	if c.larger > 0 && e.m.Size <= c.larger {
 		return false

@@ -18,12 +18,16 @@ type searchReader struct {
 	in   string
 	out  strings.Builder
 	keys int
+
+	modSeq bool // there is a MODSEQ
 }
 
 // prepareSearch checks a SEARCH and rewrites it for the library.
 func (s *session) prepareSearch(c *command) error {
 	r := searchReader{in: c.args}
-	if !r.search(&s.request) {
+	ok := r.search(&s.request)
+	s.request.modSeqs.search = r.modSeq
+	if !ok {
 		return &refusal{tag: c.tag, reply: "BAD Not a search that is known here"}
 	}
 	c.args = r.out.String()
@@ -108,6 +112,8 @@ func (r *searchReader) key(depth int) bool {
 		return r.wordOf(word, isSize)
 	case "SMALLER":
 		return r.smaller()
+	case "MODSEQ":
+		return r.modSeqKey()
 	case "NOT":
 		r.out.WriteString(word)
 		return r.space() && r.key(depth+1)

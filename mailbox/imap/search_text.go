@@ -59,7 +59,11 @@ func (p *part) containsText(text string, headers bool) bool {
 			}
 		}
 	case p.typ.typ == "text":
-		return strings.Contains(fold(p.words()), text)
+		if p.folded == nil { // a search may look for hundreds of words
+			folded := fold(p.words())
+			p.folded = &folded
+		}
+		return strings.Contains(*p.folded, text)
 	}
 	return false
 }

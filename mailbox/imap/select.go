@@ -29,6 +29,7 @@ func (s *session) Select(name string, options *goimap.SelectOptions) (*goimap.Se
 		v.newest = v.uids[n-1]
 	}
 	s.view = v
+	s.prepareModSeqs(v, info)
 	data := &goimap.SelectData{
 		Flags:       listFlags(mailbox.Flags{System: allSystem, Keywords: v.keywords}),
 		NumMessages: uint32(len(v.uids)),

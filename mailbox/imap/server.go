@@ -20,7 +20,8 @@ type Server struct {
 	cfg      Config
 	library  *imapserver.Server
 	handover *handover
-	memory   *memory
+	memory   *shares // octets of contents
+	turns    *shares // to search in a body
 	count    counters
 
 	ctx      context.Context // ends with the server; what a command does ends with it
@@ -43,7 +44,7 @@ func New(cfg Config) *Server {
 		listeners: make(map[net.Listener]struct{}),
 		conns:     newConns(),
 	}
-	s.memory = newMemory(s.cfg.Memory, s.cfg.MaxMessageBytes)
+	s.memory, s.turns = newMemory(s.cfg.Memory, s.cfg.MaxMessageBytes), newTurns()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.library = s.newLibrary()
 	s.running.Add(1)

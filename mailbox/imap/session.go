@@ -22,11 +22,13 @@ type session struct {
 
 	request request // the command under way, as far as the library does not tell of it
 
-	mu     sync.Mutex // guards what follows: IDLE tells changes in a goroutine of its own
-	view   *view      // nil: no folder is selected
-	rev2   bool       // IMAP4rev2 is enabled
-	utf8   bool       // UTF-8 may stand in quoted strings
-	closed bool
+	mu   sync.Mutex // guards what follows: IDLE tells changes in a goroutine of its own
+	view *view      // nil: no folder is selected
+	rev2 bool       // IMAP4rev2 is enabled
+	utf8 bool       // UTF-8 may stand in quoted strings
+	// condstore and qresync are enabled, by ENABLE or, the first, by any command that says so (RFC 7162 3.1).
+	condstore, qresync bool
+	closed             bool
 }
 
 var (

@@ -60,15 +60,15 @@ func TestAppendTrickles(t *testing.T) {
 	other.do("a FETCH 1 BODY.PEEK[]")
 }
 
-// An account has its share of memory, and waits for it no longer than it must.
-func TestMemory(t *testing.T) {
+// An account has its share, and waits for it no longer than it must.
+func TestShares(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory(100, 10)
 		ctx, cancel := context.WithCancel(t.Context())
 		release, err := m.take(ctx, "ann", 1000) // all she may have
 		must(t, err)
 		start := time.Now()
-		if _, err := m.take(ctx, "ann", 1); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != memoryPatience {
+		if _, err := m.take(ctx, "ann", 1); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != sharePatience {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		var others []func()
@@ -123,5 +123,37 @@ func TestFetchManyTimes(t *testing.T) {
 	got := c.do("a FETCH 1 (" + strings.TrimSuffix(strings.Repeat("BODY.PEEK[] ", times), " ") + ")")
 	if n := strings.Count(strings.Join(got, "\n"), "Subject: x"); n != times {
 		t.Errorf("%d times", n)
+	}
+}
+
+// LIST is bounded by what it is asked to match.
+func TestListLongPattern(t *testing.T) {
+	w := newWorld(t)
+	c := w.login()
+	got := c.try(`a LIST "" ` + strings.Repeat("%a", 1001))
+	if last := got[len(got)-1]; !strings.HasPrefix(last, "a NO [LIMIT]") {
+		t.Error(last)
+	}
+	c.do(`b LIST "" ` + strings.Repeat("%a", 1000))
+}
+
+// Two sessions of an account that search in bodies take turns, and both come to their end.
+func TestSearchTakesTurns(t *testing.T) {
+	w := newWorld(t)
+	for i := range 50 {
+		w.put("INBOX", fmt.Sprintf("Subject: %d\r\n\r\nfox %d\r\n", i, i))
+	}
+	a, b := w.login(), w.login()
+	for _, c := range []*wire{a, b} {
+		c.do("s SELECT INBOX")
+		c.send("a SEARCH BODY fox TEXT 7\r\n")
+	}
+	for _, c := range []*wire{a, b} {
+		if got := c.until("a OK"); got[0] != "* SEARCH 8 18 28 38 48" {
+			t.Error(got)
+		}
+	}
+	if n := len(w.server.turns.accounts); n != 0 {
+		t.Errorf("%d accounts have a turn", n)
 	}
 }

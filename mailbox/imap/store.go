@@ -23,7 +23,11 @@ func (s *session) Store(_ *imapserver.FetchWriter, set goimap.NumSet, change *go
 	if err != nil {
 		return err
 	}
-	changed, _, err := v.folder.SetFlags(s.ctx(), v.pick(places), flagOp(change.Op), flags, 0)
+	q := &s.request.modSeqs
+	if q.hasBefore && q.before == 0 { // to the Store that means none; to the client, that nothing may be there
+		return s.tellModified(v.pick(places))
+	}
+	changed, refused, err := v.folder.SetFlags(s.ctx(), v.pick(places), flagOp(change.Op), flags, q.before)
 	if err != nil {
 		return s.refused(err, goimap.ResponseCodeNonExistent)
 	}
@@ -31,7 +35,10 @@ func (s *session) Store(_ *imapserver.FetchWriter, set goimap.NumSet, change *go
 	for _, m := range changed {
 		v.own[m.UID] = m.ModSeq
 	}
-	return s.tellStored(places, change.Silent)
+	if err := s.tellStored(places, change.Silent); err != nil || len(refused) == 0 {
+		return err
+	}
+	return s.tellModified(refused)
 }
 
 func flagOp(op goimap.StoreFlagsOp) mailbox.FlagOp {
@@ -57,11 +64,14 @@ func (s *session) tellStored(places spans, silent bool) error {
 			continue
 		}
 		if silent {
+			if s.condstore && v.own[m.UID] == m.ModSeq { // RFC 7162 3.1.3
+				s.modSeqOf(&o, i, m)
+			}
 			continue
 		}
 		v.own[m.UID] = m.ModSeq
 		s.noteKeywords(&o, m.Flags.Keywords)
-		s.flagsOf(&o, i, m, s.byUID())
+		s.flagsOf(&o, i, m, s.byUID() || s.qresync)
 		if len(o.b) > flushAt {
 			if err := s.write(o.b); err != nil {
 				return err

@@ -64,7 +64,11 @@ func (s *session) tellGone(gone []uint32) error {
 	}
 	slices.Sort(places)
 	places = slices.Compact(places)
-	if err := s.writeGone(places); err != nil {
+	if s.qresync {
+		if err := s.write(vanishedLines("", uidSet(v.at(places)))); err != nil {
+			return err
+		}
+	} else if err := s.writeGone(places); err != nil {
 		return err
 	}
 	kept := v.uids[:places[0]]
@@ -147,6 +151,10 @@ func (s *session) flagsOf(o *output, place int, m mailbox.Message, uid bool) {
 	}
 	o.raw("FLAGS ")
 	o.flags(m.Flags)
+	if s.condstore {
+		o.raw(" ")
+		o.modSeq(m.ModSeq)
+	}
 	o.raw(")\r\n")
 }
 
