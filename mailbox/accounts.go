@@ -141,7 +141,7 @@ func (s *Store) each(prefix []byte, f func(key, value []byte) error) error {
 }
 
 func each(db pebble.Reader, prefix []byte, f func(key, value []byte) error) (err error) {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: keyEnd(prefix)})
+	it, err := keyIterator(db, prefix)
 	if err != nil {
 		return err
 	}

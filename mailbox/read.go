@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -147,81 +146,4 @@ func (r *reader) take(key []byte, size int64) error {
 	r.offset = 0
 	r.length -= int64(len(v))
 	return closer.Close()
-}
-
-const (
-	headersAtOnce     = 256
-	headerBytesAtOnce = 1 << 20
-)
-
-// Headers goes through the headers of many messages, which is several times faster than one by one. Messages that are not
-// there (any more) are left out. The slices are the receiver's. The last pair has the error, if there is one.
-func (f *Folder) Headers(ctx context.Context, uids []uint32) iter.Seq2[HeaderOf, error] {
-	return func(yield func(HeaderOf, error) bool) {
-		for len(uids) > 0 {
-			chunk, n, err := f.headers(ctx, uids[:min(len(uids), headersAtOnce)])
-			if err != nil {
-				yield(HeaderOf{}, err)
-				return
-			}
-			for _, h := range chunk {
-				if !yield(h, nil) {
-					return
-				}
-			}
-			uids = uids[n:]
-		}
-	}
-}
-
-// HeaderOf is a message's header, as Header returns it.
-type HeaderOf struct {
-	UID    uint32
-	Header []byte
-}
-
-// headers reads the first headers of uids, and tells how many.
-func (f *Folder) headers(ctx context.Context, uids []uint32) ([]HeaderOf, int, error) {
-	if err := f.Err(); err != nil {
-		return nil, 0, err
-	}
-	s := f.index.store
-	if err := s.begin(); err != nil {
-		return nil, 0, err
-	}
-	defer s.end()
-	type result struct {
-		list []HeaderOf
-		n    int
-	}
-	read := make(chan result, 1)
-	err := s.contain(func() error {
-		var list []HeaderOf
-		n, size := 0, 0
-		for n < len(uids) && size < headerBytesAtOnce {
-			uid := uids[n]
-			n++
-			m, ok := f.index.mailAt(uid)
-			if !ok {
-				continue
-			}
-			r := reader{ctx: ctx, db: s.db, folder: f.index.id, uid: uid, mail: m}
-			b, err := r.read(0, int64(m.prefix)+int64(m.header))
-			if errors.Is(err, pebble.ErrNotFound) && f.expunged(ctx, uid) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			size += len(b)
-			list = append(list, HeaderOf{uid, b})
-		}
-		read <- result{list, n}
-		return nil
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("mailbox: reading headers: %w", err)
-	}
-	r := <-read
-	return r.list, r.n, nil
 }

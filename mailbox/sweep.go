@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
 )
 
@@ -66,7 +65,7 @@ func (s *Store) keys(prefix []byte, limit int) ([][]byte, error) {
 	found := make(chan [][]byte, 1)
 	err := s.contain(func() error {
 		var keys [][]byte
-		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: keyEnd(prefix)})
+		it, err := keyIterator(s.db, prefix)
 		if err != nil {
 			return err
 		}
