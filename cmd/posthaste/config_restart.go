@@ -8,7 +8,7 @@ import (
 // restartTables are the keys, and the tables, that are looked at only at the start.
 var restartTables = []string{
 	"hostname", "data_dir", "listener", "acme", "limits", "queue", "dns", "delivery.max_connections", "delivery.memory", "delivery.port",
-	"events", "http", "control", "log", "shutdown",
+	"events", "http", "control", "log", "shutdown", "mailbox.dir", "mailbox.memory",
 }
 
 // liveKeys are those among them that a reload puts in force.
@@ -25,7 +25,9 @@ func restartKeys(running, next *Config) (keys []string) {
 		old, there := before[s.key]
 		delete(before, s.key)
 		now := s.String()
-		if now == old && there || !wantsRestart(s.key) {
+		// Mailboxes are opened at the start, if there are to be any.
+		first := s.key == "mailbox.domains" && len(running.Mailbox.Domains) == 0
+		if now == old && there || !wantsRestart(s.key) && !first {
 			continue
 		}
 		if liveKeys.MatchString(s.key) && there && !strings.Contains(old+now, `"`+acmeCert+`"`) {

@@ -13,10 +13,12 @@ func TestRestartKeys(t *testing.T) {
 		base: "",
 		base + "[relay]\nnetworks = []\n[limits]\nmax_received = 50\n[delivery]\nconnections = 3\n[classify.actions]\nunknown = \"slow-down\"\n": "",
 		base + "[dns]\ntimeout = \"9s\"\n[delivery]\nmemory = \"1GiB\"\nconnections = 3\n[events]\ndetail = false\n":                             "dns.timeout delivery.memory",
-		strings.Replace(base, ":26", ":27", 1):                       "listener[1].address",
-		strings.Replace(base, "a.test", "b.test", 1):                 "hostname",
-		base + "[[listener]]\nname = \"three\"\naddress = \":28\"\n": "listener[2].name listener[2].address",
-		base[:strings.Index(base, "[[listener]]\nname = \"two")]:     "listener[1].name listener[1].address",
+		base + "[mailbox]\ndomains = [\"c.test\"]\nquota = 0\n":                                                                                  "mailbox.domains",
+		base + "[mailbox]\nmemory = \"1GiB\"\ntag = \"-\"\n":                                                                                     "mailbox.memory",
+		strings.Replace(base, ":26", ":27", 1):                                                                                                   "listener[1].address",
+		strings.Replace(base, "a.test", "b.test", 1):                                                                                             "hostname",
+		base + "[[listener]]\nname = \"three\"\naddress = \":28\"\n":                                                                             "listener[2].name listener[2].address",
+		base[:strings.Index(base, "[[listener]]\nname = \"two")]:                                                                                 "listener[1].name listener[1].address",
 	} {
 		running, _ := parse(t, base)
 		next, _ := parse(t, change)

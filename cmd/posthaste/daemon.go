@@ -339,10 +339,10 @@ func (d *daemon) reload() (restart []string, err error) {
 	if err := d.screens.apply(cfg, &policy); err != nil {
 		return nil, err
 	}
-	if err := d.mailboxes.apply(cfg, &policy); err != nil {
+	if err := d.book.SetReadOnly(context.Background(), credentials); err != nil {
 		return nil, err
 	}
-	if err := d.book.SetReadOnly(context.Background(), credentials); err != nil {
+	if err := d.mailboxes.apply(cfg, &policy); err != nil {
 		return nil, err
 	}
 	if err := d.engines.apply(cfg, &policy); err != nil { // last: the check of the configuration has seen all that can fail

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -42,9 +41,6 @@ func openMailStore(cfg *Config, log *zap.Logger) (*mailbox.Store, error) {
 // apply puts the addresses of cfg in force, and the mailboxes into p. After an error all is as before.
 func (m *mailboxes) apply(cfg *Config, p *relay.Policy) error {
 	if m == nil {
-		if len(cfg.Mailbox.Domains) > 0 {
-			return errors.New("mailbox.domains: the first one wants a restart")
-		}
 		return nil
 	}
 	book, err := address.New(cfg.addresses())

@@ -43,6 +43,9 @@ func openOffice(d *daemon) (*office, error) {
 			return relay.Trace(ctx, w, d.cfg.Events.Path, id)
 		},
 		Resolve: func(ctx context.Context, w io.Writer, domain string) error {
+			if d.mailboxes.local(domain) {
+				return explainLocal(w, domain)
+			}
 			_, err := d.resolver.Explain(ctx, domain).WriteTo(w)
 			return err
 		},

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/posthaste-mta/posthaste/admin"
 	"github.com/posthaste-mta/posthaste/message"
+	"github.com/posthaste-mta/posthaste/policy/address"
 	"github.com/posthaste-mta/posthaste/resolver"
 )
 
@@ -49,12 +51,25 @@ func (c *resolveCmd) withoutDaemon(p process) error {
 	if err != nil {
 		return err
 	}
+	book, err := address.New(cfg.addresses())
+	if err != nil {
+		return withCode(exitSoftware, err)
+	}
+	if book.Local(domain) {
+		return explainLocal(p.stdout, domain)
+	}
 	r, err := resolver.New(resolverConfig(cfg))
 	if err != nil {
 		return withCode(exitUnavailable, err)
 	}
 	defer r.Close()
 	_, err = r.Explain(context.Background(), domain).WriteTo(p.stdout)
+	return err
+}
+
+// explainLocal tells where the mail of a local domain goes.
+func explainLocal(w io.Writer, domain string) error {
+	_, err := fmt.Fprintf(w, "%s\n  rule   mailbox.domains has it: the mail stays here\ndeliver  by local, site local\n", domain)
 	return err
 }
 
