@@ -264,8 +264,17 @@ func (r *Relay) Run(ctx context.Context, drain time.Duration) error {
 // tellLeft completes the event log before anything is delivered.
 func (r *Relay) tellLeft(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	defer context.AfterFunc(r.leasing, cancel)() // Abort
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	defer cancel()
+	watch.Go(func() {
+		select {
+		case <-r.queue.Failed(): // what it holds for the log cannot be dropped any more
+			cancel()
+		case <-ctx.Done():
+		}
+	})
 	if err := r.journal.tellLeft(ctx); err != nil {
 		r.log.Error("what the event log lacks since the last crash waits for the next start", zap.Error(err))
 	}
