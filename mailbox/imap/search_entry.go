@@ -13,6 +13,7 @@ type entry struct {
 	place   int
 	m       mailbox.Message
 	head    []byte
+	ahead   ahead
 	parsed  *part
 	release []func() // of memory and the turn
 }
@@ -35,10 +36,7 @@ func (e *entry) header() ([]byte, error) {
 	if e.head != nil {
 		return e.head, nil
 	}
-	head, err := e.folder.Header(e.s.ctx(), e.m.UID)
-	if errors.Is(err, mailbox.ErrNoMessage) {
-		return nil, nil
-	}
+	head, err := e.ahead.header(e.s, e.folder, e.place)
 	e.head = head
 	return head, err
 }
