@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/posthaste-mta/posthaste/mailbox"
@@ -61,7 +62,7 @@ func (c *localCarrier) deliver(ctx context.Context, tx *smtp.Transaction, status
 	}
 	d := mailbox.Delivery{ID: tx.Envelope.ID.String(), Content: tx.Content, Copies: make([]mailbox.Copy, 0, len(statuses))}
 	whose := make([]int, 0, len(statuses)) // parallel to d.Copies: the recipient's index
-	passed := passedThrough(tx.Content)
+	passed := passedThrough(tx.Content, "Delivered-To")
 	for i := range tx.Recipients {
 		one, refused := local.copyFor(tx.Envelope.Sender, tx.Recipients[i].Address, passed)
 		if statuses[i] = refused; refused.Code == 0 {
@@ -120,10 +121,8 @@ func (l *Local) copyFor(sender, to string, passed []string) (one mailbox.Copy, r
 		return one, noMailbox(to)
 	}
 	name := address.Name(parsed)
-	for _, p := range passed {
-		if p == name {
-			return one, localStatus(554, message.EnhancedCode{5, 4, 6}, "Mail loop: the message has been delivered to "+to+" before")
-		}
+	if slices.Contains(passed, name) {
+		return one, localStatus(554, message.EnhancedCode{5, 4, 6}, "Mail loop: the message has been delivered to "+to+" before")
 	}
 	header := make([]byte, 0, len("Return-Path: <>\r\nDelivered-To: \r\n")+len(sender)+len(to))
 	header = append(append(append(header, "Return-Path: <"...), sender...), ">\r\n"...)
@@ -131,13 +130,13 @@ func (l *Local) copyFor(sender, to string, passed []string) (one mailbox.Copy, r
 	return mailbox.Copy{Account: account, Header: header, Key: name}, message.Status{}
 }
 
-// maxPassed bounds the Delivered-To fields that are looked at; a loop shows in the newest, which come first.
+// maxPassed bounds the fields of passedThrough that are looked at; a loop shows in the newest, which come first.
 const maxPassed = 100
 
-// passedThrough returns the names of the addresses that the message has been delivered to before it was sent on.
-func passedThrough(content []byte) (names []string) {
+// passedThrough returns the names of the addresses in the fields that tell where the message has been.
+func passedThrough(content []byte, field string) (names []string) {
 	for f := range message.Fields(content) {
-		if !f.Is(content, "Delivered-To") {
+		if !f.Is(content, field) {
 			continue
 		}
 		if a, err := message.ParseAddress(string(f.Value(content)), true); err == nil {

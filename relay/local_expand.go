@@ -1,11 +1,38 @@
 package relay
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/posthaste-mta/posthaste/message"
 	"github.com/posthaste-mta/posthaste/policy/address"
 )
+
+// aliasField names the alias that a message went through, as with Postfix. Delivered-To would have the mailbox of the
+// same name, to which an alias may lead, refuse the message.
+const aliasField = "X-Original-To"
+
+// passAlias notes in the message which alias it goes through, and refuses one that has been there: somebody whom the alias
+// leads to elsewhere has sent it back. Only where one recipient was named: others must not learn who else was, and what
+// comes back comes for one.
+func (m *incoming) passAlias() error {
+	if len(m.recipients) != 1 {
+		return nil
+	}
+	rcpt := &m.recipients[0]
+	targets := m.relay.policy.Load().Local.behind(rcpt)
+	if targets == nil {
+		return nil
+	}
+	if slices.ContainsFunc(targets, func(t address.Target) bool { return t.Account == "" }) {
+		to, err := message.ParseAddress(rcpt.Address, true)
+		if err == nil && slices.Contains(passedThrough(m.body, aliasField), address.Name(to)) {
+			return reply(554, 5, 4, 6, "Mail loop: the message has been sent to "+rcpt.Address+" before")
+		}
+	}
+	m.fields = append([]byte(aliasField+": "+rcpt.Address+"\r\n"), m.fields...)
+	return nil
+}
 
 // expand puts in the place of aliases what is behind them now. From here on each recipient is a mailbox or an address
 // elsewhere: what is queued does not depend on later changes of the aliases, and its events and reports tell who it was

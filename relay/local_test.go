@@ -284,7 +284,7 @@ func TestLocalCopy(t *testing.T) {
 		if c.field == "" {
 			content = content[2:]
 		}
-		one, refused := l.copyFor(c.sender, c.to, passedThrough(content))
+		one, refused := l.copyFor(c.sender, c.to, passedThrough(content, "Delivered-To"))
 		got := one.Account + " " + strings.ReplaceAll(string(one.Header), "\r\n", "|")
 		if refused.Code != 0 {
 			got = fmt.Sprintf("%d %s", refused.Code, refused.Enhanced)

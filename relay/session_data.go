@@ -70,6 +70,9 @@ func (m *incoming) take() error {
 	if err := m.scan(); err != nil {
 		return err
 	}
+	if err := m.passAlias(); err != nil {
+		return err
+	}
 	if err := m.stamp(); err != nil {
 		return err
 	}
