@@ -71,7 +71,7 @@ func (c *conn) exchange(x mailbox.Exchange, response []byte) bool {
 		case err != nil:
 			c.loginFailed(err)
 			return false
-		case done:
+		case done && len(challenge) == 0:
 			return true
 		}
 		c.say("+ " + base64.StdEncoding.EncodeToString(challenge) + "\r\n")
@@ -83,6 +83,9 @@ func (c *conn) exchange(x mailbox.Exchange, response []byte) bool {
 		var ok bool
 		if response, ok = c.decodeResponse(line, false); !ok {
 			return false
+		}
+		if done { // the challenge was the mechanism's last word, for which POP3 has no other place
+			return true
 		}
 	}
 	c.refuse(replyAuthFailed)
