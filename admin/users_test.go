@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"iter"
 	"testing"
@@ -205,5 +206,38 @@ func TestMailOfUsers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An export that breaks off is an error at the other side too, and not a shorter mailbox.
+func TestExportThatBreaksOff(t *testing.T) {
+	u := openUsers(t)
+	if _, err := u.Add(t.Context(), "ann@a.test", nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	client := serve(t, &Control{Relay: &fakeRelay{}, Tools: Tools{Users: brokenExport{u}}})
+	n, failed := 0, false
+	for item, err := range client.Users().Export(t.Context(), "ann@a.test") {
+		if err != nil {
+			failed = true
+			break
+		}
+		if n++; len(item.Content) != 1<<20 {
+			t.Errorf("%d bytes", len(item.Content))
+		}
+	}
+	if n > 1 || !failed {
+		t.Errorf("%d messages, failed: %v", n, failed)
+	}
+}
+
+type brokenExport struct{ LocalUsers }
+
+// Export yields a message, and then fails.
+func (brokenExport) Export(context.Context, string) iter.Seq2[mailbox.Item, error] {
+	return func(yield func(mailbox.Item, error) bool) {
+		if yield(mailbox.Item{Content: bytes.Repeat([]byte("text of a line\r\n"), 1<<16)}, nil) {
+			yield(mailbox.Item{}, mailbox.ErrFailed)
+		}
 	}
 }

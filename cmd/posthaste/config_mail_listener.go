@@ -5,6 +5,16 @@ import "slices"
 // readsMail tells whether the listener is one where owners of mailboxes read their mail.
 func (l *Listener) readsMail() bool { return l.Kind == "imap" || l.Kind == "pop3" }
 
+// listenersOf counts the listeners of a kind.
+func (c *Config) listenersOf(kind string) (n int) {
+	for _, l := range c.Listeners {
+		if l.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
 // mailListenerKeys are those of a listener that mean nothing where mail is read.
 var mailListenerKeys = []string{
 	"tenant", "class", "auth", "inbound", "dkim", "limits.recipients", "limits.line_length", "limits.transaction_time",

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/posthaste-mta/posthaste/mailbox/pop3"
 	"github.com/posthaste-mta/posthaste/policy/auth"
 	"github.com/posthaste-mta/posthaste/policy/store"
 	"github.com/posthaste-mta/posthaste/queue"
@@ -23,23 +24,24 @@ import (
 
 // daemon is a running relay with all its engines, for serve and up.
 type daemon struct {
-	cfg       *Config
-	path      string // of the configuration file; "" when there is none to read again
-	log       *zap.Logger
-	queue     *queue.Queue
-	store     *store.Store // what policy keeps
-	mailboxes *mailboxes   // nil: no local domains
-	engines   *engines
-	screens   *screens
-	resolver  *resolver.Resolver
-	events    *relay.EventLog
-	book      *auth.Book // who may log in
-	auth      *auth.Authenticator
-	relay     *relay.Relay
-	doors     []*door
-	mailDoors []*mailDoor
-	office    *office // the HTTP listener and the control socket
-	guide     *guide  // where mail programs ask
+	cfg        *Config
+	path       string // of the configuration file; "" when there is none to read again
+	log        *zap.Logger
+	queue      *queue.Queue
+	store      *store.Store // what policy keeps
+	mailboxes  *mailboxes   // nil: no local domains
+	engines    *engines
+	screens    *screens
+	resolver   *resolver.Resolver
+	events     *relay.EventLog
+	book       *auth.Book // who may log in
+	auth       *auth.Authenticator
+	relay      *relay.Relay
+	doors      []*door
+	mailDoors  []*mailDoor
+	mailMemory *pop3.Memory // of messages on their way to clients
+	office     *office      // the HTTP listener and the control socket
+	guide      *guide       // where mail programs ask
 
 	certificates *certificates
 
@@ -65,7 +67,7 @@ type daemonOptions struct {
 // newDaemon builds every engine and binds every socket, in the order in which they need each other. On an
 // error nothing is left open.
 func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d *daemon, err error) {
-	d = &daemon{cfg: cfg, path: path, log: log}
+	d = &daemon{cfg: cfg, path: path, log: log, mailMemory: pop3.NewMemory(pop3.DefaultMemory)}
 	tuneMemory(cfg)
 	defer func() {
 		if err != nil {
@@ -142,7 +144,7 @@ func newDaemon(cfg *Config, path string, log *zap.Logger, opt daemonOptions) (d 
 func tuneMemory(cfg *Config) {
 	const (
 		heapOnTop        = 256 << 20
-		mailServerMemory = 320 << 20 // messages on their way to readers
+		mailServerMemory = imapMemory + pop3.DefaultMemory
 	)
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)

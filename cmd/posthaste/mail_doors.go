@@ -27,6 +27,9 @@ type mailServer interface {
 	Shutdown(context.Context) error
 }
 
+// imapMemory bounds what the sessions of all IMAP listeners hold of messages.
+const imapMemory = 256 << 20
+
 // mailDoor makes the server of a listener that has its sockets.
 func (d *daemon) mailDoor(l Listener, sockets []net.Listener) *mailDoor {
 	door := &mailDoor{Listener: l, sockets: make([]net.Listener, len(sockets))}
@@ -47,7 +50,7 @@ func (d *daemon) mailDoor(l Listener, sockets []net.Listener) *mailDoor {
 			Store: d.mailboxes.store, Logins: logins,
 			MaxConnections: given(own.Connections), MaxConnectionsPerAddr: given(own.ConnectionsPerAddress),
 			MaxCommands: given(own.Commands), MaxErrors: given(own.Errors), IdleTimeout: given(own.IdleTime).Duration,
-			Log: log,
+			Memory: d.mailMemory, Log: log,
 		})
 		return door
 	}
@@ -55,8 +58,8 @@ func (d *daemon) mailDoor(l Listener, sockets []net.Listener) *mailDoor {
 		Hostname: d.cfg.Hostname, Version: version(), TLS: config, ImplicitTLS: l.TLS == "implicit", TLSReady: ready,
 		Store: d.mailboxes.store, Logins: logins,
 		MaxConnections: given(own.Connections), MaxConnectionsPerAddr: given(own.ConnectionsPerAddress),
-		MaxMessageBytes: int64(given(own.MessageSize)), MaxErrors: given(own.Errors), IdleTimeout: given(own.IdleTime).Duration,
-		Log: log,
+		MaxMessageBytes: int64(d.cfg.Limits.With(own).MessageSize), MaxErrors: given(own.Errors), IdleTimeout: given(own.IdleTime).Duration,
+		Memory: imapMemory / int64(max(d.cfg.listenersOf("imap"), 1)), Log: log,
 	})
 	return door
 }
