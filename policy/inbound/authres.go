@@ -126,9 +126,16 @@ func (w *fieldWriter) quoted(s string) {
 // isToken tells whether s needs no quotes (RFC 2045 5.1).
 func isToken(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?=`, c) >= 0 {
+		if !tokenChar[s[i]] {
 			return false
 		}
 	}
 	return s != ""
 }
+
+var tokenChar = func() (t [256]bool) {
+	for c := '!'; c <= '~'; c++ {
+		t[c] = !strings.ContainsRune(`()<>@,;:\"/[]?=`, c)
+	}
+	return t
+}()

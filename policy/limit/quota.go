@@ -48,26 +48,43 @@ func (l *Limiter) keep(ctx context.Context) {
 	}
 }
 
-// save writes the quotas that have changed. What the store does not take is tried again.
+// save writes the quotas that have changed, those of many shards at once. What the store does not take is tried again.
 func (l *Limiter) save() {
 	if l.store == nil {
 		return
 	}
+	var batch []store.Change
+	var keys [shards][]key
 	for i := range l.shards {
-		s := &l.shards[i]
-		keys, changes := s.takeUnsaved()
-		if len(keys) == 0 {
+		var changes []store.Change
+		keys[i], changes = l.shards[i].takeUnsaved()
+		if batch = append(batch, changes...); len(batch) < saveBatch && i < shards-1 {
 			continue
 		}
-		if err := l.apply(changes); err != nil {
-			s.again(keys)
-			if l.saveErrors.Add(1) == 1 {
-				l.log.Error("cannot keep quotas; a restart would forgive what is used up", zap.Error(err))
-			}
+		if !l.saveNow(batch, keys[:i+1]) {
 			return
 		}
-		l.saved.Add(int64(len(keys)))
+		batch = batch[:0]
+		clear(keys[:])
 	}
+}
+
+// saveNow writes the changes of the keys, by shard; or marks them as not saved.
+func (l *Limiter) saveNow(batch []store.Change, keys [][]key) bool {
+	if len(batch) == 0 {
+		return true
+	}
+	if err := l.apply(batch); err != nil {
+		for i, k := range keys {
+			l.shards[i].again(k)
+		}
+		if l.saveErrors.Add(1) == 1 {
+			l.log.Error("cannot keep quotas; a restart would forgive what is used up", zap.Error(err))
+		}
+		return false
+	}
+	l.saved.Add(int64(len(batch)))
+	return true
 }
 
 func (l *Limiter) apply(changes []store.Change) error {
