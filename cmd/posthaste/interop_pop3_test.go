@@ -80,7 +80,7 @@ func checkFetched(t *testing.T, folder, user string, sent []string) {
 		if !strings.HasSuffix(want, "\r\n") {
 			want += "\r\n" // POP3 cannot do without
 		}
-		checkContent(t, got, want, "Return-Path", "Delivered-To")
+		checkContent(t, got, want, "Return-Path", "Delivered-To", "X-Original-To")
 		if headerField(got, "Return-Path")[0] != "<bob@away.test>" || headerField(got, "Delivered-To")[0] != user {
 			t.Errorf("delivered with %q", brief(got))
 		}
