@@ -124,7 +124,7 @@ func (c *client) send(l *Load, n uint64, content []byte, sent func()) error {
 	err := step('2')
 	for k := 0; k < l.Recipients && err == nil; k++ {
 		c.out = append(c.out, "RCPT TO:<"...)
-		c.out = append(appendRecipient(c.out, n, k, l.domain(n, k)), ">\r\n"...)
+		c.out = append(l.appendRecipient(c.out, n, k), ">\r\n"...)
 		err = step('2')
 	}
 	if err == nil {

@@ -17,6 +17,8 @@ type Inlet struct {
 	Checks bool `json:"checks,omitempty"`
 	// Stock is what policy knows beforehand.
 	Stock Stock `json:"stock,omitzero"`
+	// Mailboxes are those that the relay has itself.
+	Mailboxes Mailboxes `json:"mailboxes,omitzero"`
 }
 
 // Stock is how much policy knows before the first message. The load meets all of the triplets that it can and none of

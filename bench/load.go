@@ -18,15 +18,19 @@ import (
 // that stalls pays for all the messages that would have come meanwhile (no coordinated omission).
 type Load struct {
 	Messages   int     `json:"messages"`
-	Sessions   int     `json:"sessions"`               // connections at once
-	Rate       float64 `json:"rate,omitempty"`         // messages per second; 0: closed loop
-	Reuse      int     `json:"reuse,omitempty"`        // messages per connection; 0: no limit
-	Size       int     `json:"size"`                   // bytes of content
-	Recipients int     `json:"recipients"`             // per message
-	Domains    int     `json:"domains"`                // recipients go to world.TownDomain(0..Domains-1) in turn
-	Pipelining bool    `json:"pipelining,omitempty"`   // MAIL, RCPT and DATA in one write
-	First      uint64  `json:"first_number,omitempty"` // number of the first message
-	Senders    int     `json:"senders,omitempty"`      // domains that send in turn, at most 256; 0: one
+	Sessions   int     `json:"sessions"`        // connections at once
+	Rate       float64 `json:"rate,omitempty"`  // messages per second; 0: closed loop
+	Reuse      int     `json:"reuse,omitempty"` // messages per connection; 0: no limit
+	Size       int     `json:"size"`            // bytes of content
+	Recipients int     `json:"recipients"`      // per message
+	Domains    int     `json:"domains"`         // recipients go to world.TownDomain(0..Domains-1) in turn
+	// Tagged writes recipients as "r3+17" rather than "r3.17": the same mailbox for all numbers.
+	Tagged bool `json:"tagged,omitempty"`
+	// FirstDomain is added to the domains' numbers.
+	FirstDomain int    `json:"first_domain,omitempty"`
+	Pipelining  bool   `json:"pipelining,omitempty"`   // MAIL, RCPT and DATA in one write
+	First       uint64 `json:"first_number,omitempty"` // number of the first message
+	Senders     int    `json:"senders,omitempty"`      // domains that send in turn, at most 256; 0: one
 	// Clients is how many public addresses the sessions come from in turn, as a load balancer in front of the relay
 	// tells them by the PROXY protocol; 0: the load's own.
 	Clients int `json:"clients,omitempty"`
@@ -94,9 +98,18 @@ func (l *Loader) WarmUp(ctx context.Context) error {
 
 func (l *Load) domain(n uint64, k int) string {
 	if l.Domains <= 1 {
-		return "d0.bench.test"
+		return world.TownDomain(l.FirstDomain)
 	}
-	return world.TownDomain(int((n*uint64(l.Recipients) + uint64(k)) % uint64(l.Domains)))
+	return world.TownDomain(l.FirstDomain + int((n*uint64(l.Recipients)+uint64(k))%uint64(l.Domains)))
+}
+
+func (l *Load) appendRecipient(b []byte, n uint64, k int) []byte {
+	at := len(b)
+	b = appendRecipient(b, n, k, l.domain(n, k))
+	if l.Tagged {
+		b[at+bytes.IndexByte(b[at:], '.')] = '+'
+	}
+	return b
 }
 
 // Run sends all messages and returns when each has been answered or has failed. An error means

@@ -47,7 +47,11 @@ func (p *Posthaste) Start(ctx context.Context, set Setting) (*Running, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(file, []byte(p.config(set)+names), 0o600); err != nil {
+	users, err := set.Inlet.Mailboxes.credentials()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(file, []byte(p.config(set)+names+users), 0o600); err != nil {
 		return nil, err
 	}
 	return daemon(ctx, set, syscall.SIGTERM, p.Binary, "serve", "--config", file)
@@ -65,6 +69,7 @@ func (p *Posthaste) config(set Setting) string {
 		dns = "127.0.0.1:9"
 	}
 	keys, tables := set.Inlet.listener()
+	tables += set.Inlet.Mailboxes.tables(set.IMAPPort)
 	return strings.TrimLeft(fmt.Sprintf(`
 hostname = "relay.bench.test"
 data_dir = %[1]q

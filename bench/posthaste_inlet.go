@@ -11,10 +11,16 @@ import (
 
 // Prepare fills what policy keeps, before the relay starts.
 func (p *Posthaste) Prepare(ctx context.Context, set Setting, l Load, bars newBar) error {
+	dataDir := filepath.Join(set.Dir, "data")
+	if set.Inlet.Mailboxes.Users > 0 {
+		if err := set.Inlet.Mailboxes.fill(ctx, dataDir, l.Size, bars); err != nil {
+			return err
+		}
+	}
 	if set.Inlet.Stock == (Stock{}) {
 		return nil
 	}
-	return fillStore(ctx, filepath.Join(set.Dir, "data"), set.Inlet.Stock, l, bars)
+	return fillStore(ctx, dataDir, set.Inlet.Stock, l, bars)
 }
 
 // listener is what a listener has beyond its address, and the tables that go with it.

@@ -31,6 +31,7 @@ type Result struct {
 	PerRoundTrip float64  `json:"messages_per_round_trip,omitempty"`
 	Disk         *Disk    `json:"disk,omitempty"`
 	Backlog      *Backlog `json:"backlog,omitempty"`
+	Mailbox      *Mailbox `json:"mailbox,omitempty"`
 	Series       []Point  `json:"series,omitempty"`
 	// Trouble says in words what went wrong; empty when nothing did.
 	Trouble string `json:"trouble,omitempty"`

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -61,7 +62,14 @@ func runScenario(ctx context.Context, opts *Options, sc Scenario, subject Subjec
 	if err != nil {
 		return res, err
 	}
-	err = r.measure(ctx, relay, &res)
+	switch {
+	case sc.BigMailbox:
+		err = r.readBig(ctx, relay, &res)
+	case sc.Inlet.Mailboxes.Users > 0 && !sc.BusyMailboxes:
+		err = r.deliverHere(ctx, relay, &res)
+	default:
+		err = r.measure(ctx, relay, &res)
+	}
 	if stopErr := relay.Stop(); err == nil {
 		err = stopErr
 	}
@@ -84,6 +92,12 @@ func (r *run) prepare() error {
 	if err != nil {
 		return err
 	}
+	imapPort := 0
+	if r.sc.Inlet.Mailboxes.Users > 0 {
+		if imapPort, err = freePort(); err != nil {
+			return err
+		}
+	}
 	r.dir = dir
 	keys, err := makeSigningKeys(dir, r.sc.Sign)
 	if err != nil {
@@ -93,7 +107,7 @@ func (r *run) prepare() error {
 	r.set = Setting{
 		Signing: keys,
 		Dir:     filepath.Join(dir, "relay"), Port: port, Connections: r.sc.Connections, Retry: r.sc.Retry,
-		NoChunking: r.sc.NoChunking, Inlet: r.sc.Inlet,
+		NoChunking: r.sc.NoChunking, Inlet: r.sc.Inlet, IMAPPort: imapPort,
 	}
 	return os.Mkdir(r.set.Dir, 0o755)
 }
@@ -196,6 +210,10 @@ func (r *run) measure(ctx context.Context, relay *Running, res *Result) error {
 	if err := r.settle(ctx, relay); err != nil {
 		return err
 	}
+	busy, err := r.beBusy(ctx, relay)
+	if err != nil {
+		return err
+	}
 	before, diskBefore := r.usage(relay), diskWritten(r.dir)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -217,7 +235,7 @@ func (r *run) measure(ctx context.Context, relay *Running, res *Result) error {
 	res.Sent = sent
 	r.fill(res, relay, before, after, loadEnd)
 	res.DiskPerMessage = perMessage(diskWritten(r.dir)-diskBefore, sent.Acked)
-	return err
+	return errors.Join(err, busy.stop())
 }
 
 func (r *run) usage(relay *Running) Usage {

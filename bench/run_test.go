@@ -94,7 +94,10 @@ func TestGolden(t *testing.T) {
 	signing := oneHop
 	signing.Signing = []SigningKey{{"sender.bench.test", "bench0", "rsa", "/bench/rsa.pem"}, {"sender.bench.test", "bench1", "ed25519", "/bench/ed25519.pem"}}
 	inlet := func(in Inlet) string { s := oneHop; s.Inlet = in; return (&Posthaste{}).config(s) }
+	mailboxes := oneHop
+	mailboxes.Inlet.Mailboxes, mailboxes.IMAPPort = Mailboxes{Users: 2, First: 1}, 1143
 	texts := map[string]string{
+		"posthaste-mailbox.toml":     (&Posthaste{}).config(mailboxes),
 		"posthaste-checked-off.toml": inlet(Inlet{Strangers: true}),
 		"posthaste-checked.toml":     inlet(Inlet{Strangers: true, Checks: true}),
 		"posthaste-login-off.toml":   inlet(Inlet{Submission: true}),

@@ -32,6 +32,10 @@ type Scenario struct {
 	Inlet Inlet `json:"inlet,omitzero"`
 	// Sign has the relay sign with keys of these kinds: rsa, rsa3, ed25519.
 	Sign []string `json:"sign,omitempty"`
+	// BigMailbox times what mail programs ask of a large mailbox; nothing is sent.
+	BigMailbox bool `json:"big_mailbox,omitempty"`
+	// BusyMailboxes has mail come to mailboxes, and fetched from there, beside the load.
+	BusyMailboxes bool `json:"busy_mailboxes,omitempty"`
 	// Over is the scenario that is like this one but for one thing: the report says what that costs.
 	Over string `json:"over,omitempty"`
 	// Disk compares the 250 with an append and fdatasync on the same disk.
@@ -87,6 +91,13 @@ func Scenarios() []Scenario {
 		{Name: "login", About: "the same with a login on each connection, under limits, 10,000 names known",
 			Load:  Load{Messages: 20_000, Sessions: usualSessions, Size: 4 * kib, Reuse: 10, Logins: usualSessions},
 			Inlet: Inlet{Submission: true, Checks: true, Stock: Stock{Credentials: usualStock().Credentials}}, Over: "login-off"},
+		{Name: "mailbox", About: "4 KiB for 100 mailboxes here, whose programs wait and are told of each",
+			Load: Load{Messages: 20_000, Sessions: usualSessions, Size: 4 * kib, Domains: 100, Tagged: true}, Inlet: Inlet{Mailboxes: Mailboxes{Users: 100}}},
+		{Name: "mailbox-big", About: "100,000 messages in one mailbox: what mail programs ask; then 1,000 that ask nothing",
+			Load: Load{Size: 4 * kib}, Inlet: Inlet{Mailboxes: Mailboxes{Users: 101, Big: 100_000, Each: 100}}, BigMailbox: true},
+		{Name: "mailbox-busy", About: "as small, while 50 messages a second come for 100 mailboxes, and are fetched at once", Over: "small",
+			Load:  Load{Messages: 20_000, Sessions: usualSessions, Size: 4 * kib},
+			Inlet: Inlet{Mailboxes: Mailboxes{Users: 100, First: 1}}, BusyMailboxes: true},
 		signedScenario("signed", "RSA of 2,048 bits", "rsa"),
 		signedScenario("signed-rsa3", "RSA of 2,048 bits and three primes", "rsa3"),
 		signedScenario("signed-ed25519", "Ed25519", "ed25519"),

@@ -51,6 +51,8 @@ type Setting struct {
 	NoChunking bool
 	// Inlet is where the load comes in.
 	Inlet Inlet
+	// IMAPPort is where mailboxes are read on 127.0.0.1, if there are any.
+	IMAPPort int
 	// Signing are the keys to sign with; none: nothing is signed.
 	Signing []SigningKey
 }

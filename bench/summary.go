@@ -213,6 +213,7 @@ func (r *Result) special() []string {
 		lines = append(lines, fmt.Sprintf("append and fdatasync p50 %s p99 %s (over written blocks p50 %s); the 250 takes %.2f times the p50 of the append",
 			ms(d.P50), ms(d.P99), ms(d.AgainP50), d.Ratio))
 	}
+	lines = append(lines, r.Mailbox.lines()...)
 	if b := r.Backlog; b != nil {
 		lines = append(lines, fmt.Sprintf("%d queued on %s of disk (%.2f of the content) beside %s of event log, RSS %s; stopped in %.1f s", b.Queued, size(b.DiskUse), b.DiskRatio, size(b.LogUse), size(b.RSS), b.StopDuration),
 			fmt.Sprintf("after the restart: first 250 in %s, first retry in %s, all delivered in %.1f s (%.0f/s), RSS %s", ms(b.FirstAnswer), ms(b.FirstRetry), b.Drained, b.DrainPerSec, size(b.RestartRSS)))
