@@ -101,7 +101,7 @@ func (a *attempt) note(first int, result *smtp.Result) {
 			continue
 		}
 		a.unheard = false
-		a.statuses[first+i] = status
+		a.statuses[first+i] = wantsLogin(a.facts, status)
 		a.commands[first+i] = answered(result, i)
 		if rcpt.Code == 0 && a.commands[first+i] == "RCPT TO" {
 			rcpt = status // none was accepted: tell the first refusal
