@@ -81,7 +81,8 @@ func checkFetched(t *testing.T, folder, user string, sent []string) {
 			want += "\r\n" // POP3 cannot do without
 		}
 		checkContent(t, got, want, "Return-Path", "Delivered-To", "X-Original-To")
-		if headerField(got, "Return-Path")[0] != "<bob@away.test>" || headerField(got, "Delivered-To")[0] != user {
+		if headerField(got, "Return-Path")[0] != "<bob@away.test>" || headerField(got, "Delivered-To")[0] != user ||
+			headerField(got, "X-Original-To")[0] != "all@home.test" {
 			t.Errorf("delivered with %q", brief(got))
 		}
 	}
