@@ -332,6 +332,10 @@ func (d *daemon) reload() (restart []string, err error) {
 	if policy.DKIM, err = loadSigning(cfg, pos); err != nil {
 		return nil, err
 	}
+	// First what the check of the configuration cannot have seen: a credential may have the name of one in the store.
+	if err := d.book.SetReadOnly(context.Background(), credentials); err != nil {
+		return nil, err
+	}
 	if err := d.certificates.apply(cfg); err != nil {
 		return nil, err
 	}
@@ -339,9 +343,6 @@ func (d *daemon) reload() (restart []string, err error) {
 		return nil, err
 	}
 	if err := d.screens.apply(cfg, &policy); err != nil {
-		return nil, err
-	}
-	if err := d.book.SetReadOnly(context.Background(), credentials); err != nil {
 		return nil, err
 	}
 	if err := d.mailboxes.apply(cfg, &policy); err != nil {
