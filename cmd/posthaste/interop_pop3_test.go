@@ -157,3 +157,34 @@ func fetchFetchmail(options, listener string) popFetch {
 		mustExecute(t, "", program(t, "fetchmail"), "-f", rc, "--nodetach", "--nosyslog")
 	}
 }
+
+// A user who is disabled is out at the next command, removes nothing, and leaves the maildrop free.
+func TestInteropPOP3Disabled(t *testing.T) {
+	t.Parallel()
+	r := startMailboxes(t, "", "ann@home.test")
+	python := program(t, "python3")
+	mustExecute(t, homeLetters()[0], python, "-B", "testdata/interop/bdat.py", r.mx, "bob@away.test", "ann@home.test", "4096")
+	r.awaitMessages(t, "ann@home.test", 1)
+	const session = `import poplib, ssl, subprocess, sys
+def login():
+    p = poplib.POP3_SSL("localhost", int(sys.argv[1]), context=ssl._create_unverified_context(), timeout=60)
+    p.user("ann@home.test"); p.pass_(sys.argv[2])
+    return p
+def user(what):
+    subprocess.run([sys.argv[3], "user", what, "ann@home.test", "--config", sys.argv[4]], check=True)
+p = login()
+p.dele(1)
+user("disable")
+for run in p.noop, login:
+    try:
+        print("worked:", run())
+    except poplib.error_proto as e:
+        print(e.args[0].decode().split("]")[0])
+user("enable")
+print(login().stat()[0])
+`
+	out := mustExecute(t, "", python, "-c", session, r.port(t, "pop3s"), mailboxSecret, r.binary, r.config)
+	if out != "-ERR [SYS/TEMP\n-ERR [AUTH\n1\n" {
+		t.Error(out)
+	}
+}
