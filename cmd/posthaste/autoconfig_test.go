@@ -159,3 +159,13 @@ func TestAutoconfigProblems(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Of a running daemon, all but the addresses changes at once.
+func TestAutoconfigReload(t *testing.T) {
+	text, _ := guideConfig(t, "[autoconfig]\nhttp_address = \":80\"\n")
+	before, _ := parse(t, text)
+	after, _ := parse(t, strings.Replace(text, ":80\"", ":81\"\nname = \"Mail\"\ndomains = [\"c.test\"]", 1))
+	if got := restartKeys(before, after); len(got) != 1 || got[0] != "autoconfig.http_address" {
+		t.Errorf("%v", got)
+	}
+}

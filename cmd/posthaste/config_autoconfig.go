@@ -46,7 +46,7 @@ func (a *Autoconfig) on() bool { return a.Address != "" || a.HTTPAddress != "" }
 
 // listener is the HTTPS socket as one of the listeners, for whoever sees to certificates.
 func (a *Autoconfig) listener() Listener {
-	l := Listener{Name: "autoconfig", Address: a.Address, TLS: "none"}
+	l := Listener{Name: "[autoconfig]", Address: a.Address, TLS: "none"} // no other has brackets in its name by chance
 	if a.Address != "" {
 		l.TLS, l.Cert, l.Key = "implicit", a.Cert, a.Key
 	}

@@ -9,6 +9,7 @@ import (
 var restartTables = []string{
 	"hostname", "data_dir", "listener", "acme", "limits", "queue", "dns", "delivery.max_connections", "delivery.memory", "delivery.port",
 	"events", "http", "control", "log", "shutdown", "mailbox.dir", "mailbox.memory",
+	"autoconfig.address", "autoconfig.http_address",
 }
 
 // liveKeys are those among them that a reload puts in force.
