@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -30,7 +31,7 @@ queue = { memory = "16MiB", min_free_disk = 0 }
 dns.servers = ["127.0.0.1:1"]
 shutdown.drain = "5s"
 [mailbox]
-domains = ["home.test"]
+domains = ["home.test", "xn--bcher-kva.test"]
 memory = "8MiB"
 [[listener]]
 address = "127.0.0.1:0"
@@ -311,6 +312,12 @@ func TestLoginsOfLocalUsers(t *testing.T) {
 	p = h.open("pop3", proxyHello)
 	p.pop3("USER ann@home.test")
 	p.want(p.pop3("PASS a good long password"), "+OK")
+	// A domain in letters of its own is the same in either form.
+	if _, err := users.Add(t.Context(), "Jörg@bücher.test", nil, "a good long password"); err != nil {
+		t.Fatal(err)
+	}
+	i := h.open("imap", "")
+	i.want(i.imap("AUTHENTICATE PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00jörg@BÜCHER.test\x00a good long password"))), "a OK")
 	if _, err := users.Passwd(t.Context(), "ann@home.test", "another long password"); err != nil {
 		t.Fatal(err)
 	}

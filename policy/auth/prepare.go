@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/xdg-go/stringprep"
+
+	"github.com/posthaste-mta/posthaste/message"
 )
 
 // The sizes of what a client says, in bytes. RFC 4616 2 has 255 for names and secrets.
@@ -23,8 +25,8 @@ const (
 // OpaqueString (RFC 8265) keeps some characters that SASLprep changes; the clients that prepare at
 // all use SASLprep, and with SCRAM both sides have to do the same.
 
-// nameKey returns what a name is found by: prepared, and in lower case because people write
-// addresses as they like. ok is false for what can be no name.
+// nameKey returns what a name is found by: prepared, in lower case because people write addresses as they like, and with
+// the domain of an address as A-labels because programs write it either way. ok is false for what can be no name.
 func nameKey(name string) (key string, ok bool) {
 	if name == "" || len(name) > maxName || !utf8.ValidString(name) {
 		return "", false
@@ -34,6 +36,11 @@ func nameKey(name string) (key string, ok bool) {
 		return "", false
 	}
 	key = strings.ToLower(prepared)
+	if at := strings.LastIndexByte(key, '@'); strings.ContainsFunc(key[at+1:], func(r rune) bool { return r >= utf8.RuneSelf }) && at >= 0 {
+		if domain, err := message.ParseDomain(key[at+1:], true); err == nil {
+			key = key[:at+1] + domain
+		}
+	}
 	return key, len(key) <= maxName
 }
 

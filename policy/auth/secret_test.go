@@ -79,4 +79,12 @@ func TestPrepare(t *testing.T) {
 			t.Errorf("%q became %q", in, got)
 		}
 	}
+	for in, want := range map[string]string{
+		"Ann@BÜCHER.test": "ann@xn--bcher-kva.test", "ann@xn--bcher-kva.test": "ann@xn--bcher-kva.test",
+		"jörg": "jörg", "jörg@a.test": "jörg@a.test", "a@ü..test": "a@ü..test",
+	} {
+		if got, _ := nameKey(in); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
 }
