@@ -49,8 +49,8 @@ func (l *lane) memorize(pause time.Duration) {
 	if l.relay.delivering.Err() != nil {
 		return // the attempt was cut short by ourselves, and says nothing of the site
 	}
-	if l.reason.Permanent() {
-		l.unmemorize() // mail bounces by it: after a restart the site itself shall say so
+	if l.reason.Permanent() || l.key.local {
+		l.unmemorize() // mail bounces by it: after a restart the site itself shall say so; and mailboxes are opened anew
 		return
 	}
 	value, err := json.Marshal(suspensionMemo{
