@@ -8,8 +8,8 @@ const maxAddresses = 1000
 // address is one as ENVELOPE shows it (RFC 9051 7.5.2). The begin of a group has a mailbox and no host; the end
 // has neither.
 type address struct {
-	name, mailbox, host string
-	group               bool
+	name, route, mailbox, host string
+	group                      bool
 }
 
 // parseAddresses reads the value of an address field with patience: what cannot be understood is shown as
@@ -26,11 +26,9 @@ func parseAddresses(v string) []address {
 		}
 		switch {
 		case addr != "":
-			mailbox, host := splitAddress(addr)
-			list = append(list, address{name: phrase, mailbox: mailbox, host: host})
+			list = append(list, splitAddress(phrase, addr))
 		case phrase != "":
-			mailbox, host := splitAddress(phrase)
-			list = append(list, address{name: r.comment, mailbox: mailbox, host: host})
+			list = append(list, splitAddress(r.comment, phrase))
 		}
 		if inGroup && (end == ';' || end == 0) {
 			list, inGroup = append(list, address{group: true}), false
@@ -42,16 +40,26 @@ func parseAddresses(v string) []address {
 	return list
 }
 
-func splitAddress(s string) (mailbox, host string) {
+func splitAddress(name, s string) address {
+	a := address{name: name, mailbox: s}
 	if strings.HasPrefix(s, "@") { // a route of old (RFC 5322 4.4)
-		if _, rest, ok := strings.Cut(s, ":"); ok {
-			s = rest
+		if route, rest, ok := strings.Cut(s, ":"); ok {
+			a.route, a.mailbox = route, rest
 		}
 	}
-	if i := strings.LastIndexByte(s, '@'); i >= 0 {
-		return s[:i], s[i+1:]
+	if i := strings.LastIndexByte(a.mailbox, '@'); i >= 0 {
+		a.mailbox, a.host = a.mailbox[:i], a.mailbox[i+1:]
 	}
-	return s, ""
+	return a
+}
+
+// plainAddress is what stands in angle brackets without comments and, unless something is quoted, blanks.
+func plainAddress(s string) string {
+	s = stripComments(s)
+	if !strings.Contains(s, `"`) {
+		s = strings.Join(strings.Fields(s), "")
+	}
+	return strings.TrimSpace(s)
 }
 
 // addressReader reads the mailboxes of an address list.
@@ -89,7 +97,7 @@ func (r *addressReader) next() (phrase, addr string, end byte) {
 			r.comment = r.delimited(')')
 			space = true
 		case '<':
-			addr = strings.TrimSpace(r.delimited('>'))
+			addr = plainAddress(r.delimited('>'))
 		default:
 			begin := r.at
 			for r.at < len(r.s) && strings.IndexByte(" \t,;:\"(<", r.s[r.at]) < 0 {

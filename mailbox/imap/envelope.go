@@ -64,7 +64,9 @@ func (o *output) addresses(value string) {
 	for _, a := range list {
 		o.raw("(")
 		o.nstring(a.name)
-		o.raw(" NIL ")
+		o.raw(" ")
+		o.nstring(a.route)
+		o.raw(" ")
 		o.nstring(a.mailbox)
 		o.raw(" ")
 		if a.group || a.host != "" {

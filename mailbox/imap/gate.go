@@ -261,6 +261,9 @@ func (g *gate) reword(p []byte) []byte {
 	g.answered = g.answered || ok
 	switch {
 	case ok && string(answer) == "NO [SERVERBUG] Internal server error\r\n":
+		if strings.Contains(g.command.args, "&") { // most likely a folder's name that is not modified UTF-7
+			return []byte(g.command.tag + " NO [CANNOT] No folder can be called so\r\n")
+		}
 		p = []byte(g.command.tag + " BAD [CLIENTBUG] Syntax error\r\n")
 	case !ok || !bytes.HasPrefix(answer, []byte("BAD ")):
 		return p

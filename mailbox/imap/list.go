@@ -104,13 +104,14 @@ func above(name string) string {
 	return name[:max(0, strings.LastIndexByte(name, mailbox.Separator))]
 }
 
-// below tells whether a folder has folders below it: any that exist, and any that are subscribed.
+// below tells whether a folder has folders below it: any that exist, and any that are subscribed and not listed
+// themselves (RFC 5258 3.5).
 func (l *lister) below(name string) (exist, subscribed bool) {
 	prefix := name + string(mailbox.Separator)
 	for _, info := range l.folders {
 		if strings.HasPrefix(info.Name, prefix) {
 			exist = exist || !info.Missing
-			subscribed = subscribed || info.Subscribed
+			subscribed = subscribed || info.Subscribed && !l.matches(info.Name)
 		}
 	}
 	return exist, subscribed
@@ -136,7 +137,10 @@ func (l *lister) entry(info mailbox.Info) *goimap.ListData {
 		return data
 	}
 	if info.Missing {
-		data.Attrs = append(data.Attrs, goimap.MailboxAttrNonExistent, goimap.MailboxAttrNoSelect)
+		data.Attrs = append(data.Attrs, goimap.MailboxAttrNonExistent)
+		if !o.SelectSubscribed { // who selects so knows what the first means
+			data.Attrs = append(data.Attrs, goimap.MailboxAttrNoSelect)
+		}
 	}
 	if children {
 		data.Attrs = append(data.Attrs, goimap.MailboxAttrHasChildren)

@@ -219,7 +219,24 @@ func (c *criteria) matchHeader(e *entry) (bool, error) {
 // in tells whether a header has such a field with such a text in it, which may be empty.
 func (h headerKey) in(header []byte) bool {
 	for name, field := range fields(header) {
-		if strings.EqualFold(name, h.name) && (h.value == "" || strings.Contains(fold(decodeWords(unfold(field))), h.value)) {
+		if !strings.EqualFold(name, h.name) {
+			continue
+		}
+		value := unfold(field)
+		if h.value == "" || strings.Contains(fold(decodeWords(value)), h.value) || h.inAddresses(value) {
+			return true
+		}
+	}
+	return false
+}
+
+// inAddresses looks into the addresses of a field without the comments and blanks that may stand in them.
+func (h headerKey) inAddresses(value string) bool {
+	if !strings.Contains(value, "(") || !containsFold([]string{"From", "To", "Cc", "Bcc", "Sender", "Reply-To"}, h.name) {
+		return false
+	}
+	for _, a := range parseAddresses(value) {
+		if strings.Contains(fold(a.mailbox+"@"+a.host), h.value) {
 			return true
 		}
 	}
