@@ -69,8 +69,13 @@ func (s *session) checker() *inbound.Checker {
 
 // lookAtClient begins to ask about the client's address. The greeting does not wait for it, the first recipient does.
 func (s *session) lookAtClient() {
-	if c := s.checker(); c != nil {
-		addr := s.info.RemoteAddr.Addr()
+	c, addr := s.checker(), s.info.RemoteAddr.Addr()
+	if c == nil {
+		return
+	}
+	if client, ok := c.KnownClient(addr); ok {
+		s.stranger.client = knew(client)
+	} else {
 		s.stranger.client = lookFor(s.ctx, func(ctx context.Context) inbound.Client { return c.Client(ctx, addr) })
 	}
 }

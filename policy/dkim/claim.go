@@ -72,7 +72,7 @@ func readClaim(content []byte, f message.Field) (c claim) {
 	}
 	c.domain = squeeze(c.value(content, tagDomain), maxToldDomain)
 	c.selector = squeeze(c.value(content, tagSelector), maxToldSelector)
-	c.algorithm = squeeze(c.value(content, tagAlgorithm), maxToldAlgorithm)
+	c.algorithm = algorithmName(c.value(content, tagAlgorithm))
 	c.start = squeeze(c.value(content, tagSignature), maxToldStart)
 	d, err := message.ParseDomain(c.domain, true)
 	if err == nil {
@@ -191,8 +191,21 @@ func squeeze(b []byte, limit int) string {
 	return string(out)
 }
 
+// algorithmName returns the value of the tag a.
+func algorithmName(value []byte) string {
+	for _, a := range [...]Algorithm{RSA, Ed25519} {
+		if name := a.signatureName(); string(value) == name {
+			return name
+		}
+	}
+	return squeeze(value, maxToldAlgorithm)
+}
+
 // decode reads base64 with white space in it.
 func decode(dst, b []byte) ([]byte, error) {
+	if !bytes.ContainsAny(b, " \t\r\n") {
+		return base64.StdEncoding.AppendDecode(dst, b)
+	}
 	plain := make([]byte, 0, len(b))
 	for len(b) > 0 {
 		n := bytes.IndexAny(b, " \t\r\n")

@@ -42,4 +42,13 @@ func (a Algorithm) String() string {
 }
 
 // signatureName is the value of the a= tag of a signature.
-func (a Algorithm) signatureName() string { return a.String() + "-sha256" }
+func (a Algorithm) signatureName() string {
+	switch a {
+	case RSA:
+		return "rsa-sha256"
+	case Ed25519:
+		return "ed25519-sha256"
+	default:
+		return "unknown"
+	}
+}

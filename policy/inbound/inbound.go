@@ -84,8 +84,23 @@ type Checker struct {
 	ids        []string
 	lists      []*list
 	signatures *dkim.Verifier
-	spf        *recent.Map[spfKey, spfKept]
+	spf        *recent.Map[spfKey, kept[spfVerdict]]
+	clients    *recent.Map[netip.Addr, kept[Client]]
 }
+
+// kept is a verdict that holds for a while.
+type kept[T any] struct {
+	what  T
+	until time.Time
+}
+
+const (
+	// keepFor is how long a verdict holds for more mail of the same kind: less than the time to live of nearly all records,
+	// which it adds to.
+	keepFor = 10 * time.Second
+	// maxKept bounds the verdicts that are kept of each kind, some hundred octets each.
+	maxKept = 16_384
+)
 
 // New returns a Checker. It fails when the configuration makes no sense.
 func New(cfg Config) (*Checker, error) {
@@ -104,7 +119,7 @@ func New(cfg Config) (*Checker, error) {
 	cfg.Actions = cfg.Actions.withDefaults()
 	c := &Checker{cfg: cfg, ids: append([]string{cfg.ID}, slices.Clone(cfg.OtherIDs)...)}
 	c.signatures = dkim.NewVerifier(dkim.VerifyOptions{DNS: cfg.Resolver, MaxSignatures: cfg.MaxSignatures, Now: cfg.Now})
-	c.spf = recent.NewMap[spfKey, spfKept](maxSPFKept)
+	c.spf, c.clients = recent.NewMap[spfKey, kept[spfVerdict]](maxKept), recent.NewMap[netip.Addr, kept[Client]](maxKept)
 	for i, id := range c.ids {
 		c.ids[i] = strings.TrimSuffix(strings.ToLower(id), ".")
 	}

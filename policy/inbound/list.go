@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -202,9 +203,10 @@ func reverseName(addr netip.Addr) string {
 	b := make([]byte, 0, 4*len(raw)+4)
 	for i := len(raw) - 1; i >= 0; i-- {
 		if addr.Is4() {
-			b = fmt.Appendf(b, "%d.", raw[i])
+			b = append(strconv.AppendUint(b, uint64(raw[i]), 10), '.')
 		} else {
-			b = fmt.Appendf(b, "%x.%x.", raw[i]&15, raw[i]>>4)
+			const digits = "0123456789abcdef"
+			b = append(b, digits[raw[i]&15], '.', digits[raw[i]>>4], '.')
 		}
 	}
 	return string(b)

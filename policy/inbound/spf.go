@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"time"
 
 	"blitiri.com.ar/go/spf"
 
@@ -30,8 +29,8 @@ func (c *Checker) SPF(ctx context.Context, s Session) SPF {
 		return res
 	}
 	now := c.cfg.Now()
-	if kept, ok := c.spf.Get(q.spfKey); ok && now.Before(kept.until) {
-		res.Value, res.Reason = kept.value, kept.reason
+	if k, ok := c.spf.Get(q.spfKey); ok && now.Before(k.until) {
+		res.Value, res.Reason = k.what.value, k.what.reason
 		return res
 	}
 	p := withPatience(ctx, c.cfg.Timeout)
@@ -43,7 +42,7 @@ func (c *Checker) SPF(ctx context.Context, s Session) SPF {
 		res.Reason = reason(err)
 	}
 	if value != spf.TempError && !dns.macros {
-		c.spf.Put(q.spfKey, spfKept{res.Value, res.Reason, now.Add(keepSPF)})
+		c.spf.Put(q.spfKey, kept[spfVerdict]{spfVerdict{res.Value, res.Reason}, now.Add(keepFor)})
 	}
 	return res
 }
@@ -54,20 +53,13 @@ func (c *Checker) KnownSPF(s Session) (res SPF, ok bool) {
 	if q.domain == "" {
 		return res, true
 	}
-	kept, ok := c.spf.Get(q.spfKey)
-	if !ok || !c.cfg.Now().Before(kept.until) {
+	k, ok := c.spf.Get(q.spfKey)
+	if !ok || !c.cfg.Now().Before(k.until) {
 		return SPF{}, false
 	}
-	res.Value, res.Reason = kept.value, kept.reason
+	res.Value, res.Reason = k.what.value, k.what.reason
 	return res, true
 }
-
-// keepSPF is how long a verdict holds for more mail of the same kind: less than the time to live of nearly all records, which it
-// adds to.
-const keepSPF = 10 * time.Second
-
-// maxSPFKept bounds the verdicts that are kept, some hundred octets each.
-const maxSPFKept = 16_384
 
 // spfKey is what a verdict hangs on if the records have no macros, which bring in the rest of the sender and the HELO name.
 type spfKey struct {
@@ -75,10 +67,9 @@ type spfKey struct {
 	domain string
 }
 
-type spfKept struct {
+type spfVerdict struct {
 	value  Value
 	reason string
-	until  time.Time
 }
 
 // spfQuestion is what is asked about a session.

@@ -30,7 +30,7 @@ down.test SERVFAIL
 		{0, "bob@plain.test", "192.0.2.1", true, Pass},
 		{0, "ann@plain.test", "::ffff:192.0.2.1", true, Pass},
 		{0, "ann@plain.test", "198.51.100.1", false, Fail},
-		{keepSPF - 1, "ann@plain.test", "198.51.100.1", true, Fail},
+		{keepFor - 1, "ann@plain.test", "198.51.100.1", true, Fail},
 		{1, "ann@plain.test", "198.51.100.1", false, Fail},
 		{0, "ann@macro.test", "192.0.2.1", false, Pass},
 		{0, "bob@macro.test", "192.0.2.1", false, Fail},
@@ -52,5 +52,43 @@ down.test SERVFAIL
 	}
 	if z.asked["plain.test"] != 3 {
 		t.Errorf("asked %d times", z.asked["plain.test"])
+	}
+}
+
+// What was found out about a client holds for a while, unless somebody did not answer.
+func TestKnownClient(t *testing.T) {
+	z := parseZone(t, `
+1.2.0.192.in-addr.arpa PTR one.test.
+one.test A 192.0.2.1
+1.100.51.198.bl.test A 127.0.0.2
+1.113.0.203.bl.test SERVFAIL
+`)
+	z.broken["1.0.18.198.in-addr.arpa"] = "SERVFAIL"
+	now := time.Now()
+	c := newChecker(t, z, Config{Now: func() time.Time { return now }, Lists: []List{{Zone: "bl.test"}}})
+	for _, step := range []struct {
+		after time.Duration
+		addr  string
+		known bool
+		want  Value
+		lists bool
+	}{
+		{0, "192.0.2.1", false, Pass, false},
+		{0, "::ffff:192.0.2.1", true, Pass, false},
+		{keepFor, "192.0.2.1", false, Pass, false},
+		{0, "198.51.100.1", false, PermError, true},
+		{0, "198.51.100.1", true, PermError, true},
+		{0, "203.0.113.1", false, PermError, false}, // the list does not answer
+		{0, "203.0.113.1", false, PermError, false},
+		{0, "198.18.0.1", false, TempError, false}, // no answer about the name
+		{0, "198.18.0.1", false, TempError, false},
+	} {
+		now = now.Add(step.after)
+		addr := netip.MustParseAddr(step.addr)
+		_, ok := c.KnownClient(addr)
+		got := c.Client(t.Context(), addr)
+		if ok != step.known || got.Reverse.Value != step.want || got.Lists[0].Listed() != step.lists || got.Addr != addr.Unmap() {
+			t.Errorf("%s: %+v; known: %v", step.addr, got, ok)
+		}
 	}
 }
