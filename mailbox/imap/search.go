@@ -29,7 +29,9 @@ func (s *session) Search(kind imapserver.NumKind, criteria *goimap.SearchCriteri
 		return nil, err
 	}
 	data := result(kind, v, found, options)
-	s.request.modSeqs.highest = v.highest(found, options)
+	if s.request.modSeqs.search {
+		s.request.modSeqs.highest = v.highest(found, options)
+	}
 	if options.ReturnSave {
 		v.found = saved(v, found, options)
 	}
