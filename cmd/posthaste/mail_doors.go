@@ -47,7 +47,7 @@ func (d *daemon) mailDoor(l Listener, sockets []net.Listener) *mailDoor {
 	if l.Kind == "pop3" {
 		door.server = pop3.New(pop3.Config{
 			Hostname: d.cfg.Hostname, Listener: l.Name, TLS: config, ImplicitTLS: l.TLS == "implicit", TLSReady: ready,
-			Store: d.mailboxes.store, Logins: logins, Memory: d.mailboxes.pop3,
+			Store: d.mailboxes.store, Logins: logins,
 			MaxConnections: given(own.Connections), MaxConnectionsPerAddr: given(own.ConnectionsPerAddress),
 			MaxCommands: given(own.Commands), MaxErrors: given(own.Errors), IdleTimeout: given(own.IdleTime).Duration,
 			Memory: d.mailMemory, Log: log,

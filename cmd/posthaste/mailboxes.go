@@ -8,7 +8,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/posthaste-mta/posthaste/mailbox"
-	"github.com/posthaste-mta/posthaste/mailbox/pop3"
 	"github.com/posthaste-mta/posthaste/policy/address"
 	"github.com/posthaste-mta/posthaste/relay"
 )
@@ -18,7 +17,6 @@ type mailboxes struct {
 	store     *mailbox.Store
 	addresses atomic.Pointer[address.Book]
 	quota     atomic.Int64 // of new users; 0: none
-	pop3      *pop3.Memory // of all listeners
 }
 
 // openMailboxes opens the store if there are local domains.
@@ -30,7 +28,7 @@ func openMailboxes(cfg *Config, log *zap.Logger) (*mailboxes, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &mailboxes{store: s, pop3: pop3.NewMemory(pop3.DefaultMemory)}, nil
+	return &mailboxes{store: s}, nil
 }
 
 func openMailStore(cfg *Config, log *zap.Logger) (*mailbox.Store, error) {
