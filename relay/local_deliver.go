@@ -60,7 +60,9 @@ func (c *localCarrier) deliver(ctx context.Context, tx *smtp.Transaction, status
 		}
 		return failed
 	}
-	d := mailbox.Delivery{ID: tx.Envelope.ID.String(), Content: tx.Content, Copies: make([]mailbox.Copy, 0, len(statuses))}
+	// A Return-Path that came along is somebody else's, and would be read as ours (RFC 5321 4.4).
+	content := message.RemoveFields(tx.Content, "Return-Path")
+	d := mailbox.Delivery{ID: tx.Envelope.ID.String(), Content: content, Copies: make([]mailbox.Copy, 0, len(statuses))}
 	whose := make([]int, 0, len(statuses)) // parallel to d.Copies: the recipient's index
 	passed := passedThrough(tx.Content, "Delivered-To")
 	for i := range tx.Recipients {
