@@ -145,6 +145,15 @@ func BenchmarkBig(b *testing.B) {
 			must(b, err)
 		}
 	})
+	b.Run("copy of all, and expunge", func(b *testing.B) {
+		trash := openFolder(b, s, ann, "Trash")
+		for b.Loop() {
+			_, _, _, err := f.CopyTo(b.Context(), uids, "Trash")
+			must(b, err)
+			_, err = trash.Expunge(b.Context(), trash.UIDs())
+			must(b, err)
+		}
+	})
 	b.Run("flags of all set", func(b *testing.B) {
 		i := 0
 		for b.Loop() {

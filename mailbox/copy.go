@@ -1,7 +1,10 @@
 package mailbox
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 )
 
 // CopyTo copies messages to another folder of the account, or the same, in one write: all that are there or
@@ -60,25 +63,39 @@ func (c *copying) prepare() error {
 	if err := c.dest.uidsLeft(len(c.at)); err != nil {
 		return err
 	}
+	for _, i := range c.at {
+		c.size += c.from.entries[i].size()
+	}
+	if !c.move {
+		if err := c.source.account.room(c.size); err != nil {
+			return err
+		}
+		if err := c.loadShares(c.from, c.at); err != nil {
+			return err
+		}
+	}
+	return c.readPrefixes()
+}
+
+func (c *copying) readPrefixes() (err error) {
+	it, err := keyIterator(c.db, idKey(spacePrefix, c.source.id))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
 	c.prefixes = make([][]byte, len(c.at))
 	for n, i := range c.at {
 		e := &c.from.entries[i]
-		c.size += e.size()
-		if e.prefix > 0 {
-			b, err := c.get(uidKey(spacePrefix, c.source.id, e.uid))
-			if err != nil {
-				return err
-			}
-			c.prefixes[n] = b
+		if e.prefix == 0 {
+			continue
 		}
+		v, err := seek(it, uidKey(spacePrefix, c.source.id, e.uid))
+		if err != nil {
+			return fmt.Errorf("mailbox: copying message %d: %w", e.uid, err)
+		}
+		c.prefixes[n] = bytes.Clone(v)
 	}
-	if c.move {
-		return nil
-	}
-	if err := c.source.account.room(c.size); err != nil {
-		return err
-	}
-	return c.loadShares(c.from, c.at)
+	return nil
 }
 
 func (c *copying) run(uids []uint32) (to []uint32) {
@@ -115,7 +132,7 @@ func (c *copying) run(uids []uint32) (to []uint32) {
 func (x *index) share(at []int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.users == 0 {
+	if !x.isOpen() {
 		return
 	}
 	for _, i := range at {

@@ -90,7 +90,7 @@ func (t *txn) expunged(x *index, st *folderState, at []int, gone []uint32) {
 func (x *index) expunged(info Info, floor uint64, at []int, op goneOp, forget int, fits bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.users == 0 {
+	if !x.isOpen() {
 		return
 	}
 	x.info = info

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -34,9 +35,9 @@ type index struct {
 	state  *folderState // the committer's
 	loaded chan struct{}
 	failed error // to load; set before loaded is closed
+	users  atomic.Int64
 
 	mu      sync.RWMutex
-	users   int
 	info    Info
 	entries []entry // by UID
 	late    []fresh // came while the index was being loaded
@@ -86,35 +87,36 @@ func (m *indexMemory) remove(x *index) {
 // closeAll tells who has a folder open that the store is closed.
 func (m *indexMemory) closeAll() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	for x := range m.open {
+	open := slices.Collect(maps.Keys(m.open))
+	m.mu.Unlock() // who releases one has that one's lock first
+	for _, x := range open {
 		x.die(ErrClosed)
 	}
 }
 
-func (x *index) isOpen() bool {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return x.users > 0
-}
+// isOpen tells whether anybody has it. It takes no lock: the committer may have the read lock already, when a folder is
+// copied onto itself.
+func (x *index) isOpen() bool { return x.users.Load() > 0 }
 
 // retain adds a user; false if there is none any more: then the index is not kept up to date.
 func (x *index) retain() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.users == 0 {
-		return false
+	for {
+		n := x.users.Load()
+		if n == 0 {
+			return false
+		}
+		if x.users.CompareAndSwap(n, n+1) {
+			return true
+		}
 	}
-	x.users++
-	return true
 }
 
 func (x *index) release() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.users--; x.users > 0 {
+	if x.users.Add(-1) > 0 {
 		return
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.entries, x.late, x.words, x.log, x.gone = nil, nil, words{}, changeLog{}, goneLog{}
 	x.store.indexes.used.Add(-x.memory)
 	x.memory = 0
@@ -178,7 +180,7 @@ func (x *index) put(uid uint32, m *mail) {
 func (x *index) append(info Info, came []fresh) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.users == 0 {
+	if !x.isOpen() {
 		return
 	}
 	x.info = info

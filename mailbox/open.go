@@ -55,7 +55,8 @@ func (s *Store) openIndex(st *folderState) (*index, *pebble.Snapshot, error) {
 	if used := s.indexes.used.Load(); used+more > s.indexes.limit {
 		return nil, nil, fmt.Errorf("%w: the open folders take %d bytes of memory", ErrLimit, used)
 	}
-	x := &index{store: s, id: st.id, state: st, loaded: make(chan struct{}), users: 1, info: st.info()}
+	x := &index{store: s, id: st.id, state: st, loaded: make(chan struct{}), info: st.info()}
+	x.users.Store(1)
 	x.gone.floor, x.log.floor = st.floor, st.modseq
 	x.memory = more
 	s.indexes.used.Add(more)

@@ -119,7 +119,7 @@ func (t *txn) setFlags(x *index, st *folderState, changes []flagChange) []Messag
 func (x *index) setFlags(info Info, changes []flagChange) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.users == 0 {
+	if !x.isOpen() {
 		return
 	}
 	x.info = info

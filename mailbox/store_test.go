@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -628,5 +630,67 @@ func TestNumbersOfFoldersAreUnloaded(t *testing.T) {
 		must(t, err)
 		same(t, []uint64{uint64(info.Messages), uint64(info.Next), info.ModSeq}, []uint64{1, 2, 2})
 	}
+	checkStore(t, s)
+}
+
+// Who closes a folder and who closes the store do not wait for each other.
+func TestFoldersAndStoreCloseAtOnce(t *testing.T) {
+	for range 20 {
+		s := withAnn(t, Options{})
+		var closing sync.WaitGroup
+		for range 10 {
+			f, err := s.OpenFolder(t.Context(), ann, []string{"", "Trash", "Sent"}[rand.IntN(3)])
+			must(t, err)
+			closing.Go(f.Close)
+		}
+		must(t, s.Close())
+		closing.Wait()
+		same(t, s.Metrics().OpenFolders, 0)
+	}
+}
+
+// Many at once deliver, read, flag, move and delete in the same folders.
+func TestAllAtOnce(t *testing.T) {
+	s := withAnn(t, Options{})
+	var work sync.WaitGroup
+	for w := range 8 {
+		work.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(w), 1))
+			f, err := s.OpenFolder(t.Context(), ann, []string{"", "Trash"}[w%2])
+			must(t, err)
+			defer f.Close()
+			for i := range 60 {
+				uids := f.UIDs()
+				at := f.Info().ModSeq
+				woken := f.Changed()
+				var err error
+				switch n := r.IntN(10); {
+				case n < 4 || len(uids) == 0:
+					err = deliver(t, s, fmt.Sprintf("Subject: %d %d\r\n\r\n", w, i), ann, bob)
+				case n < 6:
+					_, _, err = f.SetFlags(t.Context(), uids[:1+r.IntN(len(uids))], SetFlags, Flags{System: System(r.IntN(32))}, 0)
+				case n < 7:
+					_, err = f.Expunge(t.Context(), uids[:1+r.IntN(2)%len(uids)])
+				case n < 8:
+					_, _, _, err = f.MoveTo(t.Context(), uids[:1], []string{"", "Trash"}[r.IntN(2)])
+				case n < 9:
+					_, _, _, err = f.CopyTo(t.Context(), uids[:1], []string{"", "Trash"}[r.IntN(2)])
+				default:
+					if _, err = f.Content(t.Context(), uids[r.IntN(len(uids))]); errors.Is(err, ErrNoMessage) {
+						err = nil
+					}
+				}
+				if err != nil {
+					t.Errorf("%d %d: %v", w, i, err)
+				}
+				select {
+				case <-woken:
+					f.Since(at)
+				default:
+				}
+			}
+		})
+	}
+	work.Wait()
 	checkStore(t, s)
 }
