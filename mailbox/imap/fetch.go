@@ -101,6 +101,9 @@ func (f *fetcher) message(place int) error {
 		return nil
 	}
 	o := &f.out
+	if f.options.Flags {
+		f.s.noteKeywords(o, m.Flags.Keywords)
+	}
 	o.raw("* ")
 	o.number(int64(place) + 1)
 	o.raw(" FETCH (")

@@ -62,6 +62,7 @@ func (s *session) prepareModSeqs(v *view, info mailbox.Info) {
 		var o output
 		for _, m := range changed {
 			if i := v.index(m.UID); i >= 0 && known.Contains(goimap.UID(m.UID)) {
+				v.learn(m.Flags.Keywords) // the FLAGS of SELECT come before
 				s.flagsOf(&o, i, m, true)
 			}
 		}

@@ -55,7 +55,7 @@ func flagOp(op goimap.StoreFlagsOp) mailbox.FlagOp {
 // Then it is told only of what another client has changed at the same time.
 func (s *session) tellStored(places spans, silent bool) error {
 	v := s.view
-	gone := false
+	left, gone := false, false
 	var o output
 	for i := range places.each {
 		m, ok := v.folder.Get(v.uids[i])
@@ -63,6 +63,7 @@ func (s *session) tellStored(places spans, silent bool) error {
 			gone = true
 			continue
 		}
+		left = true
 		if silent {
 			if s.condstore && v.own[m.UID] == m.ModSeq { // RFC 7162 3.1.3
 				s.modSeqOf(&o, i, m)
@@ -82,8 +83,11 @@ func (s *session) tellStored(places spans, silent bool) error {
 	if err := s.write(o.b); err != nil {
 		return err
 	}
-	if gone && !s.byUID() {
-		return no("EXPUNGEISSUED", "Some messages are gone")
+	switch {
+	case !gone || s.byUID():
+		return nil
+	case left:
+		return s.done("EXPUNGEISSUED", "Some messages are gone")
 	}
-	return nil
+	return no("EXPUNGEISSUED", "The messages are gone")
 }

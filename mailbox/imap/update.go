@@ -158,20 +158,30 @@ func (s *session) flagsOf(o *output, place int, m mailbox.Message, uid bool) {
 	o.raw(")\r\n")
 }
 
-// noteKeywords tells the client of keywords that are new to the folder before it meets them in a FETCH.
+// noteKeywords tells the client of keywords before it meets them in a FETCH. The list only grows: the client may
+// still know of messages that have what is in use nowhere any more.
 func (s *session) noteKeywords(o *output, keywords []string) {
-	v := s.view
+	if !s.view.learn(keywords) {
+		return
+	}
+	o.raw("* FLAGS ")
+	o.flags(mailbox.Flags{System: allSystem, Keywords: s.view.keywords})
+	o.raw("\r\n")
+}
+
+// learn adds keywords to those that the client knows, and tells whether one was new.
+func (v *view) learn(keywords []string) bool {
+	grown := false
 	for _, k := range keywords {
 		if !containsFold(v.keywords, k) {
-			v.keywords = v.folder.Keywords()
-			if !containsFold(v.keywords, k) { // gone again meanwhile
-				v.keywords = append(v.keywords, k)
-			}
-			o.raw("* FLAGS ")
-			o.flags(mailbox.Flags{System: allSystem, Keywords: v.keywords})
-			o.raw("\r\n")
+			v.keywords = append(v.keywords, k)
+			grown = true
 		}
 	}
+	if grown {
+		slices.Sort(v.keywords)
+	}
+	return grown
 }
 
 // Poll implements imapserver.Session: after every command that went well.
