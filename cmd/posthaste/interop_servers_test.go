@@ -25,6 +25,7 @@ type foreignServer struct {
 	refusal  string   // its reply to an unknown recipient
 	announce string   // what it calls itself
 	log      func() string
+	flush    func() // has it try all that is deferred now
 }
 
 // serverPlace is what the templates of the servers' configurations know.
@@ -117,6 +118,7 @@ func startPostfixWith(t *testing.T, port int, relay *relayServer, extra string) 
 	awaitAddress(t, p.address(), log)
 	return &foreignServer{
 		name: "postfix", address: p.address(), mail: filepath.Join(p.Dir, "mail"), announce: "postfix.test", log: log,
+		flush: func() { mustExecute(t, "", command, "-c", conf, "flush") },
 		adds:    []string{"Return-Path", "X-Original-To", "Delivered-To"},
 		refusal: "550 5.1.1 <nobody@home.test>: Recipient address rejected: User unknown in virtual mailbox table",
 	}
