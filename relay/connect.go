@@ -212,7 +212,7 @@ func (c *connector) open(ctx context.Context, host resolver.Host, addr netip.Add
 		return nil, err
 	}
 	if err := c.logIn(ctx, client, host, login); err != nil {
-		client.Close()
+		client.Quit(ctx) // who vanishes after a wrong password looks like a burglar
 		return nil, err
 	}
 	facts := c.facts()
