@@ -18,13 +18,19 @@ type fetcher struct {
 	options *goimap.FetchOptions
 	content bool // bodies are read
 	header  bool // headers are
-	peek    bool // \Seen stays as it is
-	gone    bool // a message was not there any more
-	broken  bool // one could not be read
-	strange bool // a part has an encoding that nobody knows
-	seen    []uint32
-	items   int // written of the message under way
-	out     output
+	flats   int  // sections that are flat: if nothing else of the bodies is wanted, they are not read whole
+	// Of the message under way:
+	inPieces   bool   // its flat sections are read piece by piece
+	headerSize int64  // set with inPieces
+	first      []byte // the first piece of the first flat section
+	ahead      ahead
+	peek       bool // \Seen stays as it is
+	gone       bool // a message was not there any more
+	broken     bool // one could not be read
+	strange    bool // a part has an encoding that nobody knows
+	seen       []uint32
+	items      int // written of the message under way
+	out        output
 }
 
 // Fetch implements imapserver.Session. The responses are written here: the library's writer knows neither where a
@@ -65,9 +71,12 @@ func (f *fetcher) plan() {
 	f.content = o.BodyStructure != nil || len(o.BinarySection) > 0 || len(o.BinarySectionSize) > 0
 	for _, b := range o.BodySection {
 		f.peek = f.peek && b.Peek
-		if ofHeader(b) {
+		switch {
+		case ofHeader(b):
 			f.header = true
-		} else {
+		case isFlat(b):
+			f.flats++
+		default:
 			f.content = true
 		}
 	}
@@ -92,12 +101,12 @@ func (f *fetcher) message(place int) error {
 	if q := &f.s.request.modSeqs; q.hasSince && m.ModSeq <= q.since {
 		return nil
 	}
-	p, release, err := f.read(m)
+	p, release, err := f.read(m, place)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if p == nil && (f.content || f.header) {
+	if p == nil {
 		return nil
 	}
 	o := &f.out
@@ -109,7 +118,7 @@ func (f *fetcher) message(place int) error {
 	o.raw(" FETCH (")
 	f.items = 0
 	f.index(m)
-	if err := f.parts(p); err != nil {
+	if err := f.parts(m, p); err != nil {
 		return err
 	}
 	if f.items == 0 { // nothing was asked for that there is
@@ -141,10 +150,11 @@ func (f *fetcher) flush() error {
 }
 
 // read gets what the answer needs of a message; a nil part: it cannot be had.
-func (f *fetcher) read(m mailbox.Message) (*part, func(), error) {
+func (f *fetcher) read(m mailbox.Message, place int) (*part, func(), error) {
 	nothing := func() {}
-	switch {
-	case f.content:
+	// Several pieces of a small message are read at once: it cannot be gone in the midst of them.
+	f.inPieces = !f.content && (f.flats == 1 || f.flats > 1 && m.Size > flatPiece)
+	if f.content || f.flats > 0 && !f.inPieces {
 		release, err := f.s.reserve(m.Size)
 		if err != nil {
 			return nil, nothing, err
@@ -155,15 +165,29 @@ func (f *fetcher) read(m mailbox.Message) (*part, func(), error) {
 			return nil, release, nil
 		}
 		return parseMessage(content), release, nil
-	case f.header:
-		header, err := f.v.folder.Header(f.s.ctx(), m.UID)
+	}
+	p, release := &part{}, nothing
+	var err error
+	if f.inPieces {
+		if release, err = f.s.reserve(min(m.Size, flatPiece)); err != nil {
+			return nil, nothing, err
+		}
+	}
+	if err = f.readFlat(m); err != nil {
+		f.lost(err)
+		return nil, release, nil
+	}
+	if f.header {
+		p.header, err = f.ahead.header(f.s, f.v.folder, place)
+		if err == nil && p.header == nil {
+			err = mailbox.ErrNoMessage
+		}
 		if err != nil {
 			f.lost(err)
-			return nil, nothing, nil
+			return nil, release, nil
 		}
-		return &part{header: header}, nothing, nil
 	}
-	return nil, nothing, nil
+	return p, release, nil
 }
 
 func (f *fetcher) lost(err error) {

@@ -4,10 +4,12 @@ import (
 	"bytes"
 
 	goimap "github.com/emersion/go-imap/v2"
+
+	"github.com/posthaste-mta/posthaste/mailbox"
 )
 
 // parts writes what is of a message's content.
-func (f *fetcher) parts(p *part) error {
+func (f *fetcher) parts(m mailbox.Message, p *part) error {
 	o := &f.out
 	if f.options.Envelope {
 		f.item("ENVELOPE ")
@@ -24,9 +26,15 @@ func (f *fetcher) parts(p *part) error {
 		}
 	}
 	for i, b := range f.options.BodySection {
-		octets, ok := f.section(p, b)
 		f.item(f.label(i, b))
 		o.raw(" ")
+		if f.inPieces && isFlat(b) {
+			if err := f.flat(m, b); err != nil {
+				return err
+			}
+			continue
+		}
+		octets, ok := f.section(p, b)
 		if !ok {
 			o.raw("NIL")
 			continue
@@ -141,9 +149,13 @@ func (f *fetcher) octets(b []byte, binary bool) error {
 	if binary && bytes.IndexByte(b, 0) >= 0 {
 		o.raw("~")
 	}
-	o.raw("{")
-	o.number(int64(len(b)))
-	o.raw("}\r\n")
+	o.literal(int64(len(b)))
+	return f.bytes(b)
+}
+
+// bytes writes octets of a literal.
+func (f *fetcher) bytes(b []byte) error {
+	o := &f.out
 	if len(b) < flushAt/4 {
 		o.b = append(o.b, b...)
 		if len(o.b) < flushAt {

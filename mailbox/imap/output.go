@@ -27,10 +27,15 @@ func (o *output) text(s string) {
 		o.b = appendQuoted(o.b, s)
 		return
 	}
-	o.raw("{")
-	o.number(int64(len(s)))
-	o.raw("}\r\n")
+	o.literal(int64(len(s)))
 	o.raw(s)
+}
+
+// literal announces a literal.
+func (o *output) literal(size int64) {
+	o.raw("{")
+	o.number(size)
+	o.raw("}\r\n")
 }
 
 // nstring writes a string, or NIL for an empty one.

@@ -362,3 +362,35 @@ func TestHeaderIsTheStores(t *testing.T) {
 		}
 	}
 }
+
+// A large message comes back octet by octet, at once, in pieces, and as text alone.
+func TestLargeMessage(t *testing.T) {
+	w := newWorld(t)
+	header := "Subject: large\r\n\r\n"
+	text := strings.Repeat("0123456789abcdef\r\n", 60_000) + "the end"
+	w.put("INBOX", header+text)
+	c := w.login()
+	c.do("s SELECT INBOX")
+	fetch := func(item string) string {
+		t.Helper()
+		c.send("a UID FETCH 1 " + item + "\r\n")
+		response, err := readResponse(c.in)
+		must(t, err)
+		c.until("a OK")
+		_, octets, _ := strings.Cut(string(response), "}\r\n")
+		return strings.TrimSuffix(octets, ")\r\n")
+	}
+	if got := fetch("BODY.PEEK[]"); got != header+text {
+		t.Errorf("%d octets, want %d", len(got), len(header+text))
+	}
+	if got := fetch("BODY.PEEK[TEXT]"); got != text {
+		t.Errorf("%d octets of text, want %d", len(got), len(text))
+	}
+	var pieces strings.Builder
+	for offset := 0; offset < len(text)+100; offset += 100_000 {
+		pieces.WriteString(fetch(fmt.Sprintf("BODY.PEEK[TEXT]<%d.100000>", offset)))
+	}
+	if pieces.String() != text {
+		t.Errorf("%d octets in pieces, want %d", pieces.Len(), len(text))
+	}
+}
