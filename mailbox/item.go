@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -101,6 +103,7 @@ func (in *importer) add(item Item) (err error) {
 	if err := checkContent(item.Content); err != nil {
 		return err
 	}
+	item.Flags.Keywords = atoms(item.Flags.Keywords)
 	if item.Flags, err = item.Flags.clean(); err != nil {
 		return err
 	}
@@ -122,6 +125,14 @@ func (in *importer) add(item Item) (err error) {
 		return nil
 	}
 	return in.flush()
+}
+
+// atoms leaves out keywords that IMAP has no way to tell of (RFC 9051 9, flag-keyword). Files of other programs may have any
+// text there, and one such word would keep its owner out of the folder.
+func atoms(keywords []string) []string {
+	return slices.DeleteFunc(slices.Clone(keywords), func(k string) bool {
+		return k == "" || strings.ContainsFunc(k, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`(){%*"\]`, r) })
+	})
 }
 
 // flush stores what waits: in one write, or, if that fails, up to the message that cannot be stored.

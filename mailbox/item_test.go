@@ -72,3 +72,17 @@ func TestImportToItsLimit(t *testing.T) {
 	same(t, n, 0)
 	checkStore(t, s)
 }
+
+// Keywords that no IMAP client could be told of stay behind; their message does not.
+func TestImportLeavesStrangeKeywords(t *testing.T) {
+	s := withAnn(t, Options{})
+	strange := Flags{System: Seen, Keywords: []string{"$Junk", "a\r\n* BYE", "two words", "Réunion", `\Seen`, "a)", ""}}
+	n, err := s.Import(t.Context(), ann, sequence(Item{Content: []byte("x"), Flags: strange}))
+	must(t, err)
+	same(t, n, 1)
+	f, err := s.OpenFolder(t.Context(), ann, "INBOX")
+	must(t, err)
+	defer f.Close()
+	m, _ := f.Get(f.UIDs()[0])
+	same(t, m.Flags, Flags{System: Seen, Keywords: []string{"$Junk"}})
+}
