@@ -3,6 +3,7 @@ package imap
 import (
 	"bufio"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -89,5 +90,36 @@ func BenchmarkLarge(b *testing.B) {
 				c.drain("b ")
 			}
 		})
+	}
+}
+
+// BenchmarkIdle tells what a client in IDLE holds, with TLS, the client's own side included.
+func BenchmarkIdle(b *testing.B) {
+	const clients = 500
+	w := newWorld(b, func(c *Config) {
+		c.TLS, c.ImplicitTLS, c.MaxConnectionsPerAddr = testTLS(b), true, clients
+	})
+	w.put("INBOX", letter)
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		var all []*wire
+		for range clients {
+			c := w.dial().startTLS()
+			c.line()
+			c.do("a LOGIN ann@example.com secret")
+			c.do("b SELECT INBOX")
+			c.send("c IDLE\r\n")
+			c.until("+ ")
+			all = append(all, c)
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapInuse+after.StackInuse-before.HeapInuse-before.StackInuse)/clients, "B/client")
+		for _, c := range all {
+			must(b, c.conn.Close())
+		}
+		eventually(b, func() bool { return w.server.Metrics().Connections == 0 })
 	}
 }

@@ -25,7 +25,8 @@ var errLineTooLong = errors.New("line too long")
 // link is the octets to and from a client. One goroutine reads; any may write.
 type link struct {
 	cfg  *Config
-	conn net.Conn // TCP, or TLS over it
+	tcp  net.Conn
+	conn net.Conn // tcp, or TLS over it
 	tls  *tls.ConnectionState
 	in   *bufio.Reader
 
@@ -39,7 +40,7 @@ type link struct {
 }
 
 func newLink(conn net.Conn, cfg *Config) *link {
-	return &link{cfg: cfg, conn: conn, in: bufio.NewReaderSize(conn, readBuffer)}
+	return &link{cfg: cfg, tcp: conn, conn: conn, in: bufio.NewReaderSize(conn, readBuffer)}
 }
 
 // startTLS puts TLS over the connection. What the client sent in clear behind STARTTLS must be refused
@@ -100,10 +101,7 @@ func (l *link) isDraining() bool {
 // wake ends a wait, once the server is draining.
 func (l *link) wake() {
 	if l.waiting.Load() {
-		l.mu.Lock()
-		conn := l.conn
-		l.mu.Unlock()
-		_ = conn.SetReadDeadline(time.Now()) // it may be closed
+		_ = l.tcp.SetReadDeadline(time.Now()) // it may be closed
 	}
 }
 
@@ -214,7 +212,7 @@ func (l *link) send(p []byte) error {
 		}
 		if err != nil {
 			l.broken = fmt.Errorf("write: %w", err)
-			_ = l.conn.Close() // wakes the reader; the error is told already
+			_ = l.tcp.Close() // wakes the reader; the error is told already
 			return l.broken
 		}
 		p = p[n:]
@@ -224,10 +222,7 @@ func (l *link) send(p []byte) error {
 
 // hangUp ends the connection at once; it may be called at any time, also while others read and write.
 func (l *link) hangUp() {
-	l.mu.Lock()
-	conn := l.conn
-	l.mu.Unlock()
-	_ = conn.Close()
+	_ = l.tcp.Close() // without the lock: somebody may hold it to write to a client that does not read
 }
 
 // close flushes and ends the connection.

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -392,5 +393,20 @@ func TestLargeMessage(t *testing.T) {
 	}
 	if pieces.String() != text {
 		t.Errorf("%d octets in pieces, want %d", pieces.Len(), len(text))
+	}
+}
+
+// A client that does not read cannot hold up the end of the server.
+func TestShutdownCutsOff(t *testing.T) {
+	w := newWorld(t)
+	w.put("INBOX", "Subject: large\r\n\r\n"+strings.Repeat("x", 20<<20))
+	c := w.login()
+	c.do("s SELECT INBOX")
+	c.send("a FETCH 1 BODY.PEEK[]\r\n")
+	c.line()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.server.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
