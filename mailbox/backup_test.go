@@ -2,9 +2,12 @@ package mailbox
 
 import (
 	"errors"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // A copy that is made while mail comes in is a store with all that was acknowledged before.
@@ -41,5 +44,21 @@ func TestBackupIsAStore(t *testing.T) {
 	must(t, s.Close())
 	if err := s.Backup("more"); !errors.Is(err, ErrClosed) {
 		t.Errorf("after the end: %v", err)
+	}
+}
+
+// Where the copy is to go may be full, whatever it meets first. The store works on.
+func TestBackupToAFullDisk(t *testing.T) {
+	for _, kind := range []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpOpenDir} {
+		s, armed := failing(t, vfs.NewCrashableMem(), syscall.ENOSPC, func(op errorfs.Op) bool {
+			return op.Kind == kind && strings.HasPrefix(op.Path, "copy") && (isLog(op) || kind == errorfs.OpOpenDir)
+		})
+		must(t, deliver(t, s, letter))
+		armed.Store(true)
+		if err := s.Backup("copy"); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%v: %v", kind, err)
+		}
+		must(t, deliver(t, s, letter))
+		must(t, s.Err())
 	}
 }

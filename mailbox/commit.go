@@ -110,7 +110,11 @@ func (s *Store) commitLoop() {
 // the next.
 func (s *Store) batch(first *request) (next *request) {
 	t := s.newTxn()
-	defer func() { _ = t.batch.Close() }() // frees memory; the error is always nil
+	defer func() {
+		if s.Err() == nil { // else Pebble may still be at it
+			_ = t.batch.Close() // frees memory; the error is always nil
+		}
+	}()
 	group, size := make([]*request, 0, 8), 0
 	for r := first; r != nil; r = s.another(len(group), size) {
 		if r.run != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -97,6 +98,10 @@ type step struct {
 func runHistory(r dice, acts int) (err error) {
 	h := &history{r: r, disk: vfs.NewCrashableMem(), m: modelStore{}, mails: map[uint64]string{}}
 	defer func() {
+		if r := recover(); r != nil { // so that the seed is told
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			return
+		}
 		if h.s != nil {
 			err = errors.Join(err, h.s.Close())
 		}
@@ -187,7 +192,9 @@ func (h *history) do(s *step) error {
 	err := s.run()
 	switch {
 	case errors.Is(err, ErrFailed):
-		h.doubt = append(h.doubt, s)
+		if s.want == nil { // else it cannot have happened
+			h.doubt = append(h.doubt, s)
+		}
 		return h.restart(false)
 	case !errors.Is(err, s.want):
 		return fmt.Errorf("%s: %v, want %v", s.what, err, s.want)

@@ -13,6 +13,7 @@ import (
 // store has failed by then, and those who wait for it have been told.
 type failFS struct {
 	vfs.FS
+	dir  string // the store's
 	fail func(error)
 	open *atomic.Bool // errors of Open itself are returned
 }
@@ -26,7 +27,7 @@ func (f *failFS) never(err error) {
 }
 
 func (f *failFS) log(name string, file vfs.File, err error) (vfs.File, error) {
-	if !strings.HasSuffix(name, ".log") {
+	if !strings.HasSuffix(name, ".log") || !f.own(name) {
 		return file, err
 	}
 	f.never(err)
@@ -34,6 +35,12 @@ func (f *failFS) log(name string, file vfs.File, err error) (vfs.File, error) {
 		return nil, err
 	}
 	return &logFile{File: file, fs: f}, nil
+}
+
+// own tells whether the file is in the store's folder. A backup is written through here as well, and a disk that has no
+// room for it must not fail the store.
+func (f *failFS) own(name string) bool {
+	return f.FS.PathDir(name) == f.FS.PathDir(f.FS.PathJoin(f.dir, "x"))
 }
 
 // Create makes a file; a log that cannot be made fails the store.
@@ -51,8 +58,8 @@ func (f *failFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.F
 // OpenDir opens a folder whose failing Sync fails the store.
 func (f *failFS) OpenDir(name string) (vfs.File, error) {
 	dir, err := f.FS.OpenDir(name)
-	if err != nil {
-		return nil, err
+	if err != nil || !f.own(f.FS.PathJoin(name, "x")) {
+		return dir, err
 	}
 	return &folder{File: dir, fs: f}, nil
 }
