@@ -201,7 +201,7 @@ func (f *fetcher) lost(err error) {
 // index writes what the folder's index knows.
 func (f *fetcher) index(m mailbox.Message) {
 	o := &f.out
-	if f.options.UID {
+	if f.options.UID || f.s.qresync { // RFC 7162 3.2.4
 		f.item("UID ")
 		o.number(int64(m.UID))
 	}

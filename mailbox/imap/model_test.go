@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	goimap "github.com/emersion/go-imap/v2"
 	"pgregory.net/rapid"
 )
 
@@ -16,12 +17,19 @@ type modelClient struct {
 	t     *rapid.T
 	n     int
 	flags []string // by message number - 1; "?": not told yet
+	uids  []string // in the same way; with QRESYNC they are all known between commands
 	idle  bool
+	// resync: QRESYNC is enabled, and what is gone is told by UID.
+	resync bool
 }
 
 // hear takes the lines of an answer. during tells of a command in which numbers must hold.
 func (c *modelClient) hear(lines []string, during bool) {
 	for _, line := range lines {
+		if set, ok := strings.CutPrefix(line, "* VANISHED "); ok {
+			c.vanish(set, during)
+			continue
+		}
 		var n int
 		var what string
 		if k, _ := fmt.Sscanf(line, "* %d %s", &n, &what); k < 2 {
@@ -33,21 +41,46 @@ func (c *modelClient) hear(lines []string, during bool) {
 				c.t.Fatalf("client %d: %s, with %d", c.n, line, len(c.flags))
 			}
 			for len(c.flags) < n {
-				c.flags = append(c.flags, "?")
+				c.flags, c.uids = append(c.flags, "?"), append(c.uids, "?")
 			}
 		case "EXPUNGE":
 			if during || n < 1 || n > len(c.flags) {
 				c.t.Fatalf("client %d: %s, with %d", c.n, line, len(c.flags))
 			}
-			c.flags = slices.Delete(c.flags, n-1, n)
+			c.flags, c.uids = slices.Delete(c.flags, n-1, n), slices.Delete(c.uids, n-1, n)
 		case "FETCH":
 			if n < 1 || n > len(c.flags) {
 				c.t.Fatalf("client %d: %s, with %d", c.n, line, len(c.flags))
+			}
+			if _, rest, ok := strings.Cut(line, "UID "); ok {
+				uid, _, _ := strings.Cut(strings.TrimSuffix(rest, ")"), " ")
+				if c.uids[n-1] != "?" && c.uids[n-1] != uid {
+					c.t.Fatalf("client %d: %s, which was %s", c.n, line, c.uids[n-1])
+				}
+				c.uids[n-1] = uid
+			} else if c.resync {
+				c.t.Fatalf("client %d: without UID: %s", c.n, line)
 			}
 			if _, rest, ok := strings.Cut(line, "FLAGS ("); ok {
 				c.flags[n-1], _, _ = strings.Cut(rest, ")")
 			}
 		}
+	}
+}
+
+// vanish takes messages away by their UIDs.
+func (c *modelClient) vanish(set string, during bool) {
+	var uids goimap.UIDSet
+	for _, r := range knownUIDs(set) {
+		uids.AddRange(r.Start, r.Stop)
+	}
+	all, _ := uids.Nums()
+	for _, uid := range all {
+		i := slices.Index(c.uids, fmt.Sprint(uid))
+		if i < 0 || during {
+			c.t.Fatalf("client %d: VANISHED %s of %v", c.n, set, c.uids)
+		}
+		c.flags, c.uids = slices.Delete(c.flags, i, i+1), slices.Delete(c.uids, i, i+1)
 	}
 }
 
@@ -59,6 +92,9 @@ func (c *modelClient) command(text string) {
 	}
 	name := strings.Fields(text)[0]
 	c.hear(c.try(fmt.Sprintf("c%d %s", c.n, text)), name == "FETCH" || name == "STORE" || name == "SEARCH")
+	if c.resync && slices.Contains(c.uids, "?") {
+		c.hear(c.try(fmt.Sprintf("c%d UID FETCH 1:* FLAGS", c.n)), false)
+	}
 }
 
 // Whatever several clients do at the same time, after NOOP each knows what there is.
@@ -71,6 +107,9 @@ func TestModel(t *testing.T) {
 		for n := range 3 {
 			c := &modelClient{wire: w.login(), t: t, n: n}
 			defer c.conn.Close()
+			if c.resync = n == 2; c.resync {
+				c.command("ENABLE QRESYNC")
+			}
 			c.command("SELECT INBOX")
 			clients = append(clients, c)
 		}
@@ -104,6 +143,9 @@ func TestModel(t *testing.T) {
 				c.command("NOOP")
 			case 12:
 				c.command("NOOP")
+				if c.resync {
+					break
+				}
 				c.send("i IDLE\r\n")
 				c.hear(c.until("+ "), false)
 				c.idle = true
