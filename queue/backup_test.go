@@ -2,10 +2,15 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/posthaste-mta/posthaste/message"
 )
@@ -105,5 +110,22 @@ func TestOpenNamesTheDamagedFile(t *testing.T) {
 	_, err := Open(Options{Dir: dir, Memory: minMemory})
 	if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), ".log") || !strings.Contains(err.Error(), "backup") {
 		t.Errorf("Open returned %v", err)
+	}
+}
+
+// Where the copy is to go may be full. The queue works on.
+func TestBackupToAFullDisk(t *testing.T) {
+	for _, kind := range []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite} {
+		q := openTest(t, Options{FS: errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == kind && strings.HasPrefix(op.Path, "backup") && strings.HasSuffix(op.Path, ".log") {
+				return syscall.ENOSPC
+			}
+			return nil
+		}))})
+		putTest(t, q, "before\r\n", "a@one.test")
+		if err := q.Backup("backup"); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%v: %v", kind, err)
+		}
+		putTest(t, q, "after\r\n", "a@one.test")
 	}
 }

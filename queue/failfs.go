@@ -14,13 +14,20 @@ import (
 // store has failed by then, and those who wait for it have been told.
 type failFS struct {
 	vfs.FS
+	dir  string // the store's
 	fail func(error)
 	open *atomic.Bool // errors of Open itself are returned
 	// spare becomes the next new log, if there is one; nil while the store is being made.
 	spare *spare
 }
 
-func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
+// isLog tells whether the file is a log of the store. A backup is written through here as well, and a disk that has no room
+// for it must not fail the store.
+func (f *failFS) isLog(name string) bool { return strings.HasSuffix(name, ".log") && f.own(name) }
+
+func (f *failFS) own(name string) bool {
+	return f.FS.PathDir(name) == f.FS.PathDir(f.FS.PathJoin(f.dir, "x"))
+}
 
 // never fails the store and does not return.
 func (f *failFS) never(err error) {
@@ -40,7 +47,7 @@ func (f *failFS) log(file vfs.File, err error) (vfs.File, error) {
 
 // Create makes a file; a log that cannot be made fails the store.
 func (f *failFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	if !isLog(name) {
+	if !f.isLog(name) {
 		return f.FS.Create(name, c)
 	}
 	if f.spare != nil {
@@ -54,7 +61,7 @@ func (f *failFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) 
 // ReuseForWrite makes a file of an old one; a log that cannot be made fails the store.
 func (f *failFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	file, err := f.FS.ReuseForWrite(old, name, c)
-	if isLog(name) {
+	if f.isLog(name) {
 		return f.log(file, err)
 	}
 	return file, err
@@ -63,8 +70,8 @@ func (f *failFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.F
 // OpenDir opens a folder whose failing Sync fails the store.
 func (f *failFS) OpenDir(name string) (vfs.File, error) {
 	dir, err := f.FS.OpenDir(name)
-	if err != nil {
-		return nil, err
+	if err != nil || !f.own(f.FS.PathJoin(name, "x")) {
+		return dir, err
 	}
 	return &folder{File: dir, fs: f}, nil
 }

@@ -48,7 +48,7 @@ func openStore(dir string, fs vfs.FS, b budget, spare *spare, readOnly bool, log
 		spare: spare,
 	}
 	var opened atomic.Bool
-	below := &failFS{FS: fs, fail: s.fail, open: &opened}
+	below := &failFS{FS: fs, dir: dir, fail: s.fail, open: &opened}
 	var err error
 	if !readOnly {
 		err = s.create(dir, below, b)

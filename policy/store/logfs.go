@@ -14,6 +14,7 @@ import (
 // the same for its own store; the two do not know each other.)
 type failFS struct {
 	vfs.FS
+	dir  string // the store's
 	fail func(error)
 	open *atomic.Bool // errors of Open itself are returned
 }
@@ -27,7 +28,7 @@ func (f *failFS) never(err error) {
 }
 
 func (f *failFS) log(name string, file vfs.File, err error) (vfs.File, error) {
-	if !strings.HasSuffix(name, ".log") {
+	if !strings.HasSuffix(name, ".log") || !f.own(name) {
 		return file, err
 	}
 	f.never(err)
@@ -35,6 +36,12 @@ func (f *failFS) log(name string, file vfs.File, err error) (vfs.File, error) {
 		return nil, err
 	}
 	return &logFile{File: file, fs: f}, nil
+}
+
+// own tells whether the file is in the store's folder. A backup is written through here as well, and a disk that has no
+// room for it must not fail the store.
+func (f *failFS) own(name string) bool {
+	return f.FS.PathDir(name) == f.FS.PathDir(f.FS.PathJoin(f.dir, "x"))
 }
 
 // Create makes a file; a log that cannot be made fails the store.
@@ -52,8 +59,8 @@ func (f *failFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.F
 // OpenDir opens a folder whose failing Sync fails the store.
 func (f *failFS) OpenDir(name string) (vfs.File, error) {
 	dir, err := f.FS.OpenDir(name)
-	if err != nil {
-		return nil, err
+	if err != nil || !f.own(f.FS.PathJoin(name, "x")) {
+		return dir, err
 	}
 	return &folder{File: dir, fs: f}, nil
 }

@@ -99,7 +99,7 @@ func lock(dir string, fs vfs.FS) (*pebble.Lock, error) {
 
 func (s *Store) openLocked(o Options) error {
 	var opened atomic.Bool
-	below := &failFS{FS: o.FS, fail: s.fail, open: &opened}
+	below := &failFS{FS: o.FS, dir: o.Dir, fail: s.fail, open: &opened}
 	if err := s.create(o.Dir, below); err != nil {
 		return err
 	}

@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
@@ -217,5 +219,22 @@ func TestBackupIsAStore(t *testing.T) {
 	defer b.Close()
 	if v, err := b.Get(Keys, []byte("a")); string(v) != "1" {
 		t.Errorf("%q, %v", v, err)
+	}
+}
+
+// Where the copy is to go may be full. The store works on.
+func TestBackupToAFullDisk(t *testing.T) {
+	for _, kind := range []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite} {
+		s := openTest(t, errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == kind && strings.HasPrefix(op.Path, "backup") && strings.HasSuffix(op.Path, ".log") {
+				return syscall.ENOSPC
+			}
+			return nil
+		})))
+		apply(t, s, true, set(Keys, "a", "1"))
+		if err := s.Backup("backup"); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%v: %v", kind, err)
+		}
+		apply(t, s, true, set(Keys, "a", "2"))
 	}
 }
