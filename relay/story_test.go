@@ -429,7 +429,10 @@ func (s *story) seen() string {
 		if !a.Timestamp.Equal(b.Timestamp) || a.Type == EventAccepted || b.Type == EventAccepted {
 			return a.Timestamp.Before(b.Timestamp) || (a.Timestamp.Equal(b.Timestamp) && a.Type == EventAccepted && b.Type != EventAccepted)
 		}
-		return a.Recipient < b.Recipient
+		if a.Recipient != b.Recipient {
+			return a.Recipient < b.Recipient
+		}
+		return a.ID < b.ID // two connections to one host
 	})
 	for _, e := range events {
 		s.print(&out, &e)
