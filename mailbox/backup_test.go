@@ -2,6 +2,7 @@ package mailbox
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,4 +62,47 @@ func TestBackupToAFullDisk(t *testing.T) {
 		must(t, deliver(t, s, letter))
 		must(t, s.Err())
 	}
+}
+
+// What has been delivered since the backup had UIDs that a restored store gives again: clients are told by UIDVALIDITY. A second
+// start changes nothing.
+func TestRestoredFoldersHaveNewValidities(t *testing.T) {
+	fs := vfs.NewMem()
+	s := withAnn(t, Options{FS: fs})
+	for i := range 1000 { // more than one batch takes
+		must(t, s.CreateFolder(t.Context(), ann, fmt.Sprintf("%0100d", i), NoUse))
+	}
+	must(t, deliver(t, s, letter))
+	must(t, s.Backup("copy"))
+	must(t, deliver(t, s, letter))
+	before := map[string]uint32{}
+	folders, err := s.Folders(t.Context(), ann)
+	must(t, err)
+	for _, info := range folders {
+		before[info.Name] = info.Validity
+	}
+	must(t, s.Close())
+	var validities []uint32
+	for range 2 {
+		c := openTest(t, Options{FS: fs, Dir: "copy"})
+		after, err := c.Folders(t.Context(), ann)
+		must(t, err)
+		newest := uint32(0)
+		for _, info := range after {
+			newest = max(newest, info.Validity)
+			if info.Validity <= before[info.Name] {
+				t.Errorf("%s: %d, was %d", info.Name, info.Validity, before[info.Name])
+			}
+		}
+		validities = append(validities, after[0].Validity)
+		must(t, c.CreateFolder(t.Context(), ann, fmt.Sprint("new", len(validities)), NoUse))
+		info, err := c.Status(t.Context(), ann, fmt.Sprint("new", len(validities)))
+		must(t, err)
+		if info.Validity <= newest {
+			t.Errorf("a new folder has %d", info.Validity)
+		}
+		checkStore(t, c)
+		must(t, c.Close())
+	}
+	same(t, validities[0], validities[1])
 }

@@ -37,6 +37,7 @@ type Store struct {
 	now    func() time.Time
 	budget budget
 	lock   *pebble.Lock
+	fs     vfs.FS // for what is not the database
 
 	// failed is closed when the store can promise nothing any more; why is set before.
 	failed   chan struct{}
@@ -94,7 +95,7 @@ func Open(o Options) (*Store, error) {
 
 func newStore(o Options) *Store {
 	s := &Store{
-		log: o.Log, now: o.Now, budget: newBudget(o.Memory),
+		fs: o.FS, log: o.Log, now: o.Now, budget: newBudget(o.Memory),
 		failed: make(chan struct{}), stuck: make(chan struct{}),
 		requests: make(chan *request, maxRequests), stop: make(chan struct{}), ended: make(chan struct{}),
 		sweep: make(chan struct{}, 1),
@@ -137,7 +138,10 @@ func (s *Store) openLocked(o Options) error {
 		if _, err := s.db.SSTables(pebble.WithProperties()); err != nil {
 			return err
 		}
-		return s.loadAccounts()
+		if err := s.loadAccounts(); err != nil {
+			return err
+		}
+		return s.renewCopy(o.FS, o.Dir)
 	})
 	if err != nil {
 		_ = s.contain(s.db.Close) // what could not be read is the error to tell

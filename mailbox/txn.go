@@ -50,9 +50,9 @@ func (t *txn) newID() uint64 {
 
 // newValidity returns a UIDVALIDITY that no folder has had. It is the time where that is possible, so that a
 // store made anew over a lost one does not repeat those.
-func (t *txn) newValidity() uint32 {
-	m := &t.Store.meta
-	m.lastValidity = max(m.lastValidity+1, uint32(t.now().Unix()))
+func (s *Store) newValidity() uint32 {
+	m := &s.meta
+	m.lastValidity = max(m.lastValidity+1, uint32(s.now().Unix()))
 	return m.lastValidity
 }
 
