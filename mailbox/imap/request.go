@@ -16,6 +16,9 @@ type request struct {
 func (s *session) prepare(c *command) error {
 	s.request = request{name: c.name}
 	m, ok := &s.request.modSeqs, true
+	if s.utf8 && takesNames(c.name) { // written by this goroutine alone
+		c.args = shiftAmpersands(c.args)
+	}
 	switch c.name {
 	case "FETCH", "UID FETCH":
 		c.args, ok = m.fetch(c.args)
@@ -108,6 +111,9 @@ func (s *session) amend(p []byte) []byte {
 	if s.request.saveOnly && strings.HasPrefix(string(p), "* ESEARCH ") {
 		s.request.saveOnly = false
 		return nil
+	}
+	if s.utf8 {
+		p = plainAmpersands(p)
 	}
 	return s.request.modSeqs.amend(p, s.gate.command)
 }
