@@ -32,7 +32,7 @@ func (f *Folder) transfer(ctx context.Context, uids []uint32, folder string, mov
 		}
 		c := copying{txn: t, from: x, source: st, dest: dest, move: move}
 		done.validity = dest.validity
-		if c.at, done.from = x.places(uids); len(c.at) == 0 {
+		if c.at, done.from = x.places(uids, 0); len(c.at) == 0 {
 			return nil
 		}
 		if err := c.prepare(); err != nil {

@@ -7,11 +7,22 @@ import (
 
 // Expunge removes messages, all in one write, whatever their flags, and returns those that were there.
 func (f *Folder) Expunge(ctx context.Context, uids []uint32) ([]uint32, error) {
+	return f.expunge(ctx, uids, 0)
+}
+
+// ExpungeDeleted is Expunge of those that are flagged Deleted as of that write: one that another client takes the flag
+// off just before stays.
+func (f *Folder) ExpungeDeleted(ctx context.Context, uids []uint32) ([]uint32, error) {
+	return f.expunge(ctx, uids, Deleted)
+}
+
+// expunge removes those messages that have all the flags.
+func (f *Folder) expunge(ctx context.Context, uids []uint32, flagged System) ([]uint32, error) {
 	uids = sorted(uids)
 	var gone []uint32 // the committer's, until it is done
 	err := f.modify(ctx, 128*len(uids), func(t *txn, x *index, st *folderState) error {
 		var at []int
-		if at, gone = x.places(uids); len(at) == 0 {
+		if at, gone = x.places(uids, flagged); len(at) == 0 {
 			return nil
 		}
 		if err := t.loadShares(x, at); err != nil {
@@ -33,10 +44,10 @@ func (f *Folder) Expunge(ctx context.Context, uids []uint32) ([]uint32, error) {
 	return gone, nil
 }
 
-// places returns where those of the UIDs are that are there. Called with a lock.
-func (x *index) places(uids []uint32) (at []int, found []uint32) {
+// places returns where those of the UIDs are that are there and have all the flags. Called with a lock.
+func (x *index) places(uids []uint32, flagged System) (at []int, found []uint32) {
 	for _, uid := range uids {
-		if i, ok := x.find(uid); ok {
+		if i, ok := x.find(uid); ok && x.entries[i].system&flagged == flagged {
 			at, found = append(at, i), append(found, uid)
 		}
 	}

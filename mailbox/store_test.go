@@ -432,6 +432,22 @@ func TestSinceAfterRestart(t *testing.T) {
 	same(t, changed[0].Flags, Flags{Keywords: []string{"x"}})
 }
 
+// TestExpungeOfWhatIsStillDeleted: a message that somebody takes the flag off in time stays.
+func TestExpungeOfWhatIsStillDeleted(t *testing.T) {
+	s := withAnn(t, Options{})
+	f := openFolder(t, s, ann, "")
+	var uids []uint32
+	for _, flags := range []System{Deleted, Seen, Deleted | Seen, 0} {
+		uids = append(uids, appendTest(t, s, "", "x", Flags{System: flags}))
+	}
+	_, _, err := f.SetFlags(t.Context(), uids[:1], RemoveFlags, Flags{System: Deleted}, 0)
+	must(t, err)
+	gone, err := f.ExpungeDeleted(t.Context(), uids)
+	must(t, err)
+	same(t, gone, uids[2:3])
+	same(t, f.UIDs(), []uint32{uids[0], uids[1], uids[3]})
+}
+
 func TestExpungeLogIsBounded(t *testing.T) {
 	s := withAnn(t, Options{})
 	f := openFolder(t, s, ann, "")

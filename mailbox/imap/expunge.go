@@ -32,7 +32,7 @@ func (s *session) Expunge(_ *imapserver.ExpungeWriter, uids *goimap.UIDSet) erro
 		}
 	}
 	if len(deleted) > 0 {
-		if _, err := v.folder.Expunge(s.ctx(), deleted); err != nil {
+		if _, err := v.folder.ExpungeDeleted(s.ctx(), deleted); err != nil {
 			return s.refused(err, goimap.ResponseCodeNonExistent)
 		}
 	}
