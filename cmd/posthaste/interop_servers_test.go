@@ -118,7 +118,7 @@ func startPostfixWith(t *testing.T, port int, relay *relayServer, extra string) 
 	awaitAddress(t, p.address(), log)
 	return &foreignServer{
 		name: "postfix", address: p.address(), mail: filepath.Join(p.Dir, "mail"), announce: "postfix.test", log: log,
-		flush: func() { mustExecute(t, "", command, "-c", conf, "flush") },
+		flush:   func() { mustExecute(t, "", command, "-c", conf, "flush") },
 		adds:    []string{"Return-Path", "X-Original-To", "Delivered-To"},
 		refusal: "550 5.1.1 <nobody@home.test>: Recipient address rejected: User unknown in virtual mailbox table",
 	}
