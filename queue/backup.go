@@ -15,7 +15,7 @@ func (q *Queue) Backup(dir string) error {
 		return err
 	}
 	defer done()
-	if err := q.store.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+	if err := q.store.contain(func() error { return q.store.Checkpoint(dir, pebble.WithFlushedWAL()) }); err != nil {
 		return fmt.Errorf("queue: backup to %s: %w", dir, err)
 	}
 	return nil

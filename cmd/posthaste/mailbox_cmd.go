@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"strings"
 
 	"github.com/posthaste-mta/posthaste/admin"
 	"github.com/posthaste-mta/posthaste/mailbox"
@@ -48,6 +49,9 @@ func (c *mailboxExportCmd) Run(p process) error {
 		if err != nil {
 			return err
 		}
+		if n == 0 && c.Folder != "" { // a slip of the pen, maybe before the mailbox is removed
+			return withCode(exitUnavailable, fmt.Errorf("%s has no message in a folder %q", printable(c.Name), printable(c.Folder)))
+		}
 		if c.Path != "-" {
 			fmt.Fprintf(p.stdout, "%s of %s written to %s\n", counted(n, "message"), printable(c.Name), c.Path)
 		}
@@ -57,6 +61,9 @@ func (c *mailboxExportCmd) Run(p process) error {
 
 // wanted leaves out what is in other folders.
 func (c *mailboxExportCmd) wanted(items iter.Seq2[mailbox.Item, error]) iter.Seq2[mailbox.Item, error] {
+	if strings.EqualFold(c.Folder, "INBOX") { // the one name in which case does not count (RFC 9051 5.1)
+		c.Folder = "INBOX"
+	}
 	return func(yield func(mailbox.Item, error) bool) {
 		for item, err := range items {
 			if err == nil && c.Folder != "" && item.Folder != c.Folder {
