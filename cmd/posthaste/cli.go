@@ -31,7 +31,7 @@ type cli struct {
 	Mailbox    mailboxCmd    `cmd:"" group:"Steer a running daemon" help:"Take a user's mail out, or in."`
 	Greylist   greylistCmd   `cmd:"" group:"Steer a running daemon" help:"Show whom the greylist knows, forget or allow some."`
 	Suppress   suppressCmd   `cmd:"" group:"Steer a running daemon" help:"Keep mail from addresses and domains that want none."`
-	Backup     backupCmd     `cmd:"" group:"Steer a running daemon" help:"Copy the queue and what policy keeps while mail goes on."`
+	Backup     backupCmd     `cmd:"" group:"Steer a running daemon" help:"Copy the queue, the lists, the logins and the mailboxes while mail goes on."`
 	Bench      benchCmd      `cmd:"" group:"Measure and prove" help:"Measure posthaste, alone or beside other relays."`
 	Classify   classifyCmd   `cmd:"" group:"Measure and prove" help:"Tell what a host's refusal is about, and what it calls for."`
 	Verify     verifyCmd     `cmd:"" group:"Measure and prove" help:"Check a backup, or the data of a stopped daemon."`
