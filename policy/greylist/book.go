@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	mathrand "math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ type book struct {
 	store   *store.Store
 	table   store.Table
 	cache   *cache
+	locks   *[lockCount]sync.Mutex        // by lockOf; who reads a record and then puts it has its lock
 	gone    func(*record, time.Time) bool // whether a record has expired
 	limit   int64
 	warmest int // records to look at when the cache is warmed
@@ -23,8 +25,12 @@ type book struct {
 	evicted atomic.Int64
 }
 
-func newBook(s *store.Store, t store.Table, limit int64, cacheEntries int, gone func(*record, time.Time) bool) *book {
-	return &book{store: s, table: t, cache: newCache(cacheEntries), gone: gone, limit: limit, warmest: 2 * cacheEntries}
+const lockCount = 64
+
+func lockOf(locks *[lockCount]sync.Mutex, k key) *sync.Mutex { return &locks[k[0]%lockCount] }
+
+func newBook(s *store.Store, t store.Table, locks *[lockCount]sync.Mutex, limit int64, cacheEntries int, gone func(*record, time.Time) bool) *book {
+	return &book{store: s, table: t, locks: locks, cache: newCache(cacheEntries), gone: gone, limit: limit, warmest: 2 * cacheEntries}
 }
 
 // warm takes into the cache what has passed before, as much as there is room for, so that mail from those who are known costs no
@@ -73,15 +79,18 @@ func (b *book) get(k key) (r record, ok bool, err error) {
 	return r, ok, nil
 }
 
-// put keeps a record; added tells that there was none.
+// put keeps a record; added tells that there was none. The caller has the lock of k.
 func (b *book) put(ctx context.Context, k key, r record, added bool) error {
 	changes := []store.Change{{Table: b.table, Key: k[:], Value: appendRecord(nil, &r)}}
-	if added && b.count.Add(1) > b.limit {
-		if victim, ok := b.victim(r.last); ok && victim != k {
+	if added {
+		b.count.Add(1)
+		for range evictAtOnce {
+			victim, lock, ok := b.evict(r.last)
+			if !ok {
+				break
+			}
+			defer lock.Unlock()
 			changes = append(changes, store.Change{Table: b.table, Key: victim[:]})
-			b.cache.Remove(victim)
-			b.count.Add(-1)
-			b.evicted.Add(1)
 		}
 	}
 	if err := b.store.Apply(ctx, false, changes...); err != nil {
@@ -90,6 +99,36 @@ func (b *book) put(ctx context.Context, k key, r record, added bool) error {
 	}
 	b.cache.put(k, &r, true)
 	return nil
+}
+
+const (
+	evictAtOnce = 2 // so that what could not be evicted before goes with a later record
+	evictTries  = 4
+)
+
+// evict chooses a record that has to make room, if there are too many, and counts it as gone; its lock is held until
+// it is. Without the lock somebody else could choose it too, or be about to put it again, and the count be less than there are.
+func (b *book) evict(now time.Time) (victim key, lock *sync.Mutex, ok bool) {
+	for range evictTries {
+		if b.count.Load() <= b.limit {
+			break
+		}
+		if victim, ok = b.victim(now); !ok {
+			break
+		}
+		lock = lockOf(b.locks, victim)
+		if !lock.TryLock() { // in use, maybe by ourselves
+			continue
+		}
+		if _, there, err := b.get(victim); err == nil && there {
+			b.cache.Remove(victim)
+			b.count.Add(-1)
+			b.evicted.Add(1)
+			return victim, lock, true
+		}
+		lock.Unlock()
+	}
+	return key{}, nil, false
 }
 
 const sample = 16

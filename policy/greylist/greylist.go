@@ -49,7 +49,7 @@ type Greylist struct {
 	// changing is held for reading while one record is read and written, under one of the locks, and
 	// for writing by those who remove records.
 	changing sync.RWMutex
-	locks    [64]sync.Mutex // by triplet; by client for counting
+	locks    [lockCount]sync.Mutex // by triplet; by client for counting
 
 	stop  context.CancelFunc
 	ended sync.WaitGroup
@@ -66,8 +66,8 @@ func Open(ctx context.Context, o Options) (*Greylist, error) {
 	if err := g.SetRules(o.Rules); err != nil {
 		return nil, err
 	}
-	g.triplets = newBook(o.Store, store.Triplets, o.MaxTriplets, o.CacheEntries*3/4, g.tripletGone)
-	g.clients = newBook(o.Store, store.Clients, o.MaxClients, o.CacheEntries/4, g.clientGone)
+	g.triplets = newBook(o.Store, store.Triplets, &g.locks, o.MaxTriplets, o.CacheEntries*3/4, g.tripletGone)
+	g.clients = newBook(o.Store, store.Clients, &g.locks, o.MaxClients, o.CacheEntries/4, g.clientGone)
 	var err error
 	if g.allowed, err = loadAllowed(o.Store, g.now()); err != nil {
 		return nil, fmt.Errorf("greylist: %w", err)
@@ -176,7 +176,7 @@ func (g *Greylist) checkTriplet(ctx context.Context, r *compiled, t triplet, now
 	key := t.key()
 	g.changing.RLock()
 	defer g.changing.RUnlock()
-	mu := &g.locks[key[0]%64]
+	mu := lockOf(&g.locks, key)
 	mu.Lock()
 	defer mu.Unlock()
 	rec, ok, err := g.triplets.get(key)
@@ -214,7 +214,7 @@ func (g *Greylist) credit(ctx context.Context, key key, network netip.Prefix, no
 func (g *Greylist) touchClient(ctx context.Context, key key, network netip.Prefix, now time.Time, passes uint32) error {
 	g.changing.RLock()
 	defer g.changing.RUnlock()
-	mu := &g.locks[key[0]%64]
+	mu := lockOf(&g.locks, key)
 	mu.Lock()
 	defer mu.Unlock()
 	rec, ok, err := g.clients.get(key)

@@ -31,7 +31,7 @@ func (g *Greylist) sweep(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := b.load(ctx); err != nil { // a record evicted while it was used is counted wrong
+		if err := b.load(ctx); err != nil {
 			return err
 		}
 	}
