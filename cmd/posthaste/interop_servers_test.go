@@ -115,6 +115,9 @@ func startPostfixWith(t *testing.T, port int, relay *relayServer, extra string) 
 			t.Logf("postfix said:\n%s", tail(log()))
 		}
 	})
+	// Until its log daemon runs, Postfix has room for a few lines only; with more, such as those about connections,
+	// all its processes wait for that daemon, and so does the one that would start it.
+	await(t, "Postfix's log", func() (bool, string) { return strings.Contains(log(), "daemon started"), log() })
 	awaitAddress(t, p.address(), log)
 	return &foreignServer{
 		name: "postfix", address: p.address(), mail: filepath.Join(p.Dir, "mail"), announce: "postfix.test", log: log,
