@@ -18,7 +18,7 @@ var ErrClosed = errors.New("imap: server closed")
 // Server serves IMAP on any number of listeners.
 type Server struct {
 	cfg      Config
-	library  *imapserver.Server
+	inner    *imapserver.Server // of the library; sees those who have logged in
 	handover *handover
 	memory   *shares // octets of contents
 	turns    *shares // to search in a body
@@ -46,11 +46,11 @@ func New(cfg Config) *Server {
 	}
 	s.memory, s.turns = newMemory(s.cfg.Memory, s.cfg.MaxMessageBytes), newTurns()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.library = s.newLibrary()
+	s.inner = s.newLibrary()
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
-		_ = s.library.Serve(s.handover) // ends when the handover is closed
+		_ = s.inner.Serve(s.handover) // ends when the handover is closed
 	}()
 	return s
 }
